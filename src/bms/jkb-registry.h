@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT
+ * SPDX-FileCopyrightText: the jkbmsd contributors
+ *
+ * All BMS: found from the frames of the buses, confirmed, kept over restarts, forgotten on demand.
+ * Main thread only; time comes in as an argument.
+ *
+ * Signals:
+ *   "bms-added" (JkbBms *)              confirmed: from now on it exists for the outside
+ *   "bms-removed" (JkbBms *)            forgotten or ignored, or its bus was removed; never for offline
+ *   "bms-changed" (JkbBms *, guint)     JkbBmsChange flags; at most once per flush
+ *   "alarm" (JkbBms *, guint, gboolean, gint64)  bit, raised, realtime µs; before "bms-changed"
+ */
+#pragma once
+
+#include "bms/jkb-bms.h"
+#include "core/jkb-config.h"
+
+G_BEGIN_DECLS
+
+#define JKB_TYPE_REGISTRY (jkb_registry_get_type ())
+G_DECLARE_FINAL_TYPE (JkbRegistry, jkb_registry, JKB, REGISTRY, GObject)
+
+/**
+ * jkb_registry_new:
+ * @state_dir: (nullable): where confirmed BMS are remembered; NULL: nowhere
+ */
+JkbRegistry *jkb_registry_new (const char *state_dir);
+
+/* Names, ignored BMS, offline-after of the buses. Must be called before load(); again on reload. */
+void jkb_registry_configure (JkbRegistry *self, const JkbConfig *config);
+
+/* Brings back the BMS remembered for the configured buses, offline. */
+void jkb_registry_load (JkbRegistry *self);
+
+/* Takes one frame. Nothing is announced before jkb_registry_flush(). */
+void jkb_registry_feed (JkbRegistry *self, const char *bus_name, const JkbFrame *frame);
+
+/* Emits what the frames since the last flush changed. */
+void jkb_registry_flush (JkbRegistry *self);
+
+/* All BMS of a bus are unreachable since its link is down: offline at once. */
+void jkb_registry_bus_down (JkbRegistry *self, const char *bus_name);
+
+/**
+ * jkb_registry_tick:
+ * Retires what was silent for too long.
+ *
+ * Returns: when it wants to be called next, monotonic µs; G_MAXINT64: never
+ */
+gint64 jkb_registry_tick (JkbRegistry *self, gint64 monotonic_us);
+
+/* Returns: (transfer none) (element-type JkbBms): confirmed BMS, sorted by id. */
+GPtrArray *jkb_registry_list (JkbRegistry *self);
+
+/* Returns: (nullable) (transfer none) */
+JkbBms *jkb_registry_find (JkbRegistry *self, const char *id);
+
+/* Removes it; it comes back when it is heard again. */
+gboolean jkb_registry_forget (JkbRegistry *self, const char *id, GError **error);
+void jkb_registry_remove_bus (JkbRegistry *self, const char *bus_name);
+
+/* Writes what is to be remembered, if it changed; called on stop and by tick(). */
+void jkb_registry_save (JkbRegistry *self);
+
+G_END_DECLS

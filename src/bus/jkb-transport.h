@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT
+ * SPDX-FileCopyrightText: the jkbmsd contributors
+ *
+ * A way to reach an RS485 bus. One class struct per kind; the array of all of them is in
+ * jkb-transport.c. A transport is opened, used and closed by one reader thread.
+ */
+#pragma once
+
+#include <glib.h>
+
+#include "core/jkb-config.h"
+#include "wire/jkb-stream.h"
+
+G_BEGIN_DECLS
+
+typedef struct _JkbTransport JkbTransport;
+
+typedef struct
+{
+  const char *scheme; /* "serial", "tcp", "replay" */
+  JkbTiming timing;
+  double reply_timeout; /* s, for reply-timeout=auto */
+
+  /* Whether the part behind "scheme:" can be understood. No I/O. */
+  gboolean (*check) (const char *rest, GError **error);
+
+  /* Opens and configures it. May block no longer than 5 s and gives up at once when @stop_fd
+   * becomes readable. Errors say what to do, in one English sentence. */
+  JkbTransport *(*open) (const char *rest, const JkbBusConfig *config, int stop_fd, GError **error);
+
+  /* What to poll() for input; the same until close. */
+  int (*get_fd) (JkbTransport *transport);
+
+  /* read(2) semantics, non-blocking: 0 is the end, -1 with errno EAGAIN is nothing now. */
+  gssize (*read) (JkbTransport *transport, guint8 *buffer, gsize size);
+  gssize (*write) (JkbTransport *transport, const guint8 *bytes, gsize size);
+
+  /* Nullable. The next @n_bytes are wanted together: input need not be signalled before. */
+  void (*set_low_water) (JkbTransport *transport, gsize n_bytes);
+
+  /* Nullable. A directory whose changes may mean that the device is back (hot-plug). */
+  char *(*watch_directory) (const char *rest);
+
+  /* Text for the end of input: "peer closed the connection", "adapter unplugged". */
+  const char *(*describe_end) (JkbTransport *transport, int errsv);
+
+  /* The timing of what was opened, where it differs from .timing (replay, a file's speed). Nullable. */
+  JkbTiming (*get_timing) (JkbTransport *transport);
+
+  void (*close) (JkbTransport *transport);
+} JkbTransportClass;
+
+/**
+ * jkb_transport_find:
+ * @uri: "serial:/dev/…", "tcp:HOST:PORT", "replay:FILE?…"
+ * @rest: (out): the part behind the colon, inside @uri
+ *
+ * Returns: (nullable): the class, with @error set when the scheme is unknown or check() says no
+ */
+const JkbTransportClass *jkb_transport_find (const char *uri, const char **rest, GError **error);
+
+G_END_DECLS

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT
+ * SPDX-FileCopyrightText: the jkbmsd contributors
+ *
+ * The MQTT mirror, main-thread half: decides what is published when, makes the texts, and hands them
+ * to the MQTT thread (jkb-mqtt-thread.h), which alone touches paho. Main thread only.
+ */
+#pragma once
+
+#include <glib-object.h>
+
+#include "daemon/jkb-daemon.h"
+
+G_BEGIN_DECLS
+
+#define JKB_TYPE_MQTT (jkb_mqtt_get_type ())
+G_DECLARE_FINAL_TYPE (JkbMqtt, jkb_mqtt, JKB, MQTT, GObject)
+
+/* Signal "changed": connected or last error are other than before. */
+
+typedef struct
+{
+  guint64 published; /* messages that the broker or the socket took */
+  guint64 dropped;   /* events dropped because queue-max was reached */
+  guint queued;      /* messages that wait in the MQTT thread */
+} JkbMqttCounters;
+
+/* Follows the daemon's and the registry's signals by itself; reads [mqtt] and [homeassistant] of the
+ * daemon's configuration at start. */
+JkbMqtt *jkb_mqtt_new (JkbDaemon *daemon);
+
+/* Starts the MQTT thread, which connects by itself and for ever. Nothing when not enabled. */
+void jkb_mqtt_start (JkbMqtt *self);
+
+/* Publishes "offline", waits at most 2 s for it to be delivered, joins the thread. */
+void jkb_mqtt_stop (JkbMqtt *self);
+
+/**
+ * jkb_mqtt_tick:
+ * Publishes the states that are due.
+ *
+ * Returns: when the next is due, monotonic µs; G_MAXINT64: none waits
+ */
+gint64 jkb_mqtt_tick (JkbMqtt *self, gint64 monotonic_us);
+
+gboolean jkb_mqtt_get_connected (JkbMqtt *self);
+const char *jkb_mqtt_get_last_error (JkbMqtt *self); /* "" when all is well */
+void jkb_mqtt_get_counters (JkbMqtt *self, JkbMqttCounters *counters);
+
+/* Last moment the MQTT thread was seen alive, for the watchdog; monotonic µs. */
+gint64 jkb_mqtt_get_beat (JkbMqtt *self);
+
+G_END_DECLS
