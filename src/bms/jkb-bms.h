@@ -35,6 +35,8 @@ gboolean jkb_bms_get_online (JkbBms *self);
 gint64 jkb_bms_get_last_seen (JkbBms *self); /* realtime µs of its last frame, 0: never */
 const char *jkb_bms_get_model (JkbBms *self);         /* "" until told */
 const char *jkb_bms_get_serial_number (JkbBms *self); /* "" until told */
+const char *jkb_bms_get_hardware_version (JkbBms *self); /* "" until told */
+const char *jkb_bms_get_software_version (JkbBms *self); /* "" until told */
 
 /* Returns: (nullable): the values of a group, unknown ones included; NULL until its first frame. */
 const JkbValues *jkb_bms_peek_values (JkbBms *self, JkbGroup group);

@@ -14,6 +14,7 @@
 
 #include "bms/jkb-bms.h"
 #include "core/jkb-config.h"
+#include "core/jkb-error.h"
 
 G_BEGIN_DECLS
 
@@ -38,9 +39,6 @@ void jkb_registry_feed (JkbRegistry *self, const char *bus_name, const JkbFrame 
 /* Emits what the frames since the last flush changed. */
 void jkb_registry_flush (JkbRegistry *self);
 
-/* All BMS of a bus are unreachable since its link is down: offline at once. */
-void jkb_registry_bus_down (JkbRegistry *self, const char *bus_name);
-
 /**
  * jkb_registry_tick:
  * Retires what was silent for too long.
@@ -59,7 +57,10 @@ JkbBms *jkb_registry_find (JkbRegistry *self, const char *id);
 gboolean jkb_registry_forget (JkbRegistry *self, const char *id, GError **error);
 void jkb_registry_remove_bus (JkbRegistry *self, const char *bus_name);
 
-/* Writes what is to be remembered, if it changed; called on stop and by tick(). */
+/* Writes what is to be remembered, on a worker thread; tick() calls it when something changed. */
 void jkb_registry_save (JkbRegistry *self);
+
+/* The same on stop: returns when it is on the disk. */
+void jkb_registry_close (JkbRegistry *self);
 
 G_END_DECLS

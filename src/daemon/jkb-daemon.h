@@ -28,8 +28,15 @@ typedef struct
 
 /* Signals: "bus-added" (JkbBus *), "bus-removed" (JkbBus *), "configured". */
 
+/* @config: (transfer full) */
 JkbDaemon *jkb_daemon_new (const JkbDaemonOptions *options, JkbConfig *config);
-void jkb_daemon_start (JkbDaemon *self);
+
+typedef void (*JkbDaemonFunc) (JkbDaemon *self, gpointer user_data);
+
+/* Exports and owns the D-Bus name, then starts buses and MQTT, then calls @on_running. */
+void jkb_daemon_start (JkbDaemon *self, JkbDaemonFunc on_running, gpointer user_data);
+
+/* Readers, MQTT ("offline", at most 2 s), name; returns when all threads are joined. */
 void jkb_daemon_stop (JkbDaemon *self);
 
 const JkbConfig *jkb_daemon_peek_config (JkbDaemon *self);
@@ -39,5 +46,10 @@ JkbBus *jkb_daemon_find_bus (JkbDaemon *self, const char *name); /* (nullable) (
 
 /* One line for systemd's STATUS= and for logs: "2 buses up, 6 BMS online". */
 char *jkb_daemon_describe (JkbDaemon *self);
+
+/* Whether every reader and the MQTT thread moved lately, for the watchdog. An absent battery or
+ * broker is no reason for %FALSE: idle threads move too. */
+#define JKB_BEAT_LIMIT_US (30 * G_USEC_PER_SEC)
+gboolean jkb_daemon_is_alive (JkbDaemon *self, gint64 monotonic_us);
 
 G_END_DECLS

@@ -1,0 +1,486 @@
+/* SPDX-License-Identifier: MIT
+ * SPDX-FileCopyrightText: the jkbmsd contributors
+ *
+ * All BMS of all buses. A new address must be heard three times within ten minutes before anybody
+ * is told, so that a corrupt id never becomes a device; a remembered one comes back with one surely
+ * attributed frame. Main thread only.
+ */
+#include "bms/jkb-registry.h"
+
+#include "bms/jkb-bms-private.h"
+#include "bms/jkb-registry-store.h"
+#include "core/jkb-log.h"
+#include "wire/jkb-alarm.h"
+
+#define FRAMES_TO_CONFIRM 3
+#define CONFIRM_WINDOW_US (600 * G_USEC_PER_SEC)
+#define DEFAULT_OFFLINE_AFTER 30.0
+
+/* An address that was heard but not often enough yet. */
+typedef struct
+{
+  JkbBms *bms;
+  guint n_frames;
+  gint64 first_us;
+} Candidate;
+
+/* What a bus's configuration says to the registry. */
+typedef struct
+{
+  double offline_after;
+  guint16 address_mask;
+} BusRule;
+
+struct _JkbRegistry
+{
+  GObject parent_instance;
+
+  char *state_dir;           /* (nullable) */
+  GPtrArray *list;           /* (element-type JkbBms) confirmed, sorted by id */
+  GHashTable *by_id;         /* id → JkbBms, borrowed from list */
+  GHashTable *candidates;    /* id → Candidate */
+  GHashTable *bus_rules;     /* bus name → BusRule */
+  GHashTable *names;         /* id → display name */
+  GHashTable *ignored;       /* set of ids */
+  GHashTable *dirty;         /* set of JkbBms with something to emit at the next flush */
+  gboolean save_needed;
+};
+
+G_DEFINE_TYPE (JkbRegistry, jkb_registry, G_TYPE_OBJECT)
+
+enum
+{
+  SIGNAL_ADDED,
+  SIGNAL_REMOVED,
+  SIGNAL_CHANGED,
+  SIGNAL_ALARM,
+  N_SIGNALS
+};
+static guint signals[N_SIGNALS];
+
+static void
+candidate_free (Candidate *candidate)
+{
+  g_object_unref (candidate->bms);
+  g_free (candidate);
+}
+
+/* ---- object ---- */
+
+JkbRegistry *
+jkb_registry_new (const char *state_dir)
+{
+  JkbRegistry *self = g_object_new (JKB_TYPE_REGISTRY, NULL);
+
+  self->state_dir = g_strdup (state_dir);
+  return self;
+}
+
+static void
+jkb_registry_finalize (GObject *object)
+{
+  JkbRegistry *self = JKB_REGISTRY (object);
+
+  g_hash_table_unref (self->dirty);
+  g_hash_table_unref (self->candidates);
+  g_hash_table_unref (self->by_id);
+  g_ptr_array_unref (self->list);
+  g_hash_table_unref (self->bus_rules);
+  g_hash_table_unref (self->names);
+  g_hash_table_unref (self->ignored);
+  g_free (self->state_dir);
+  G_OBJECT_CLASS (jkb_registry_parent_class)->finalize (object);
+}
+
+static void
+jkb_registry_class_init (JkbRegistryClass *klass)
+{
+  GType type = G_TYPE_FROM_CLASS (klass);
+
+  G_OBJECT_CLASS (klass)->finalize = jkb_registry_finalize;
+  signals[SIGNAL_ADDED] = g_signal_new ("bms-added", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
+                                        G_TYPE_NONE, 1, JKB_TYPE_BMS);
+  signals[SIGNAL_REMOVED] = g_signal_new ("bms-removed", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL,
+                                          NULL, G_TYPE_NONE, 1, JKB_TYPE_BMS);
+  signals[SIGNAL_CHANGED] = g_signal_new ("bms-changed", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL,
+                                          NULL, G_TYPE_NONE, 2, JKB_TYPE_BMS, G_TYPE_UINT);
+  signals[SIGNAL_ALARM]
+      = g_signal_new ("alarm", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL, G_TYPE_NONE, 4,
+                      JKB_TYPE_BMS, G_TYPE_UINT, G_TYPE_BOOLEAN, G_TYPE_INT64);
+}
+
+static void
+jkb_registry_init (JkbRegistry *self)
+{
+  self->list = g_ptr_array_new_with_free_func (g_object_unref);
+  self->by_id = g_hash_table_new (g_str_hash, g_str_equal);
+  self->candidates
+      = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) candidate_free);
+  self->bus_rules = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  self->names = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  self->ignored = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  self->dirty = g_hash_table_new (NULL, NULL);
+}
+
+/* ---- the list ---- */
+
+static int
+compare_bms (gconstpointer a, gconstpointer b)
+{
+  JkbBms *x = *(JkbBms *const *) a, *y = *(JkbBms *const *) b;
+  int by_bus = g_strcmp0 (jkb_bms_get_bus_name (x), jkb_bms_get_bus_name (y));
+
+  if (by_bus != 0)
+    return by_bus;
+  return (int) jkb_bms_get_address (x) - (int) jkb_bms_get_address (y);
+}
+
+static void
+list_add (JkbRegistry *self, JkbBms *bms)
+{
+  jkb_bms_set_name (bms, g_hash_table_lookup (self->names, jkb_bms_get_id (bms)));
+  g_ptr_array_add (self->list, g_object_ref (bms));
+  g_ptr_array_sort (self->list, compare_bms);
+  g_hash_table_insert (self->by_id, (gpointer) jkb_bms_get_id (bms), bms);
+}
+
+static void
+list_remove (JkbRegistry *self, JkbBms *bms)
+{
+  g_autoptr (JkbBms) keep = g_object_ref (bms);
+
+  g_hash_table_remove (self->dirty, bms);
+  g_hash_table_remove (self->by_id, jkb_bms_get_id (bms));
+  g_ptr_array_remove (self->list, bms);
+  self->save_needed = TRUE;
+  g_signal_emit (self, signals[SIGNAL_REMOVED], 0, keep);
+}
+
+GPtrArray *
+jkb_registry_list (JkbRegistry *self)
+{
+  return self->list;
+}
+
+JkbBms *
+jkb_registry_find (JkbRegistry *self, const char *id)
+{
+  return g_hash_table_lookup (self->by_id, id);
+}
+
+/* ---- configuration ---- */
+
+static void
+remove_where (JkbRegistry *self, gboolean (*match) (JkbRegistry *, JkbBms *, gpointer), gpointer data)
+{
+  for (guint i = self->list->len; i > 0; i--)
+    {
+      JkbBms *bms = g_ptr_array_index (self->list, i - 1);
+
+      if (match (self, bms, data))
+        list_remove (self, bms);
+    }
+}
+
+static gboolean
+is_ignored (JkbRegistry *self, JkbBms *bms, gpointer unused)
+{
+  return g_hash_table_contains (self->ignored, jkb_bms_get_id (bms));
+}
+
+void
+jkb_registry_configure (JkbRegistry *self, const JkbConfig *config)
+{
+  g_hash_table_remove_all (self->bus_rules);
+  for (guint i = 0; i < config->buses->len; i++)
+    {
+      const JkbBusConfig *bus = g_ptr_array_index (config->buses, i);
+      BusRule rule = { bus->offline_after, bus->address_mask };
+
+      g_hash_table_insert (self->bus_rules, g_strdup (bus->name), g_memdup2 (&rule, sizeof rule));
+    }
+
+  g_hash_table_remove_all (self->names);
+  g_hash_table_remove_all (self->ignored);
+  for (guint i = 0; i < config->bms->len; i++)
+    {
+      const JkbBmsConfig *bms = g_ptr_array_index (config->bms, i);
+
+      g_hash_table_insert (self->names, g_strdup (bms->id), g_strdup (bms->name));
+      if (bms->ignore)
+        g_hash_table_add (self->ignored, g_strdup (bms->id));
+    }
+
+  remove_where (self, is_ignored, NULL);
+  for (guint i = 0; i < self->list->len; i++)
+    {
+      JkbBms *bms = g_ptr_array_index (self->list, i);
+
+      if (jkb_bms_set_name (bms, g_hash_table_lookup (self->names, jkb_bms_get_id (bms))))
+        g_hash_table_add (self->dirty, bms);
+    }
+}
+
+/* ---- frames ---- */
+
+static gboolean
+is_wanted (JkbRegistry *self, const char *bus_name, guint address, const char *id)
+{
+  const BusRule *rule = g_hash_table_lookup (self->bus_rules, bus_name);
+
+  if (address > JKB_MAX_ADDRESS || g_hash_table_contains (self->ignored, id))
+    return FALSE;
+  return rule == NULL || (rule->address_mask & (1u << address)) != 0;
+}
+
+static Candidate *
+candidate_for (JkbRegistry *self, const char *bus_name, const char *id, const JkbFrame *frame)
+{
+  Candidate *candidate = g_hash_table_lookup (self->candidates, id);
+
+  if (candidate != NULL && frame->monotonic_us - candidate->first_us > CONFIRM_WINDOW_US)
+    {
+      g_hash_table_remove (self->candidates, id);
+      candidate = NULL;
+    }
+  if (candidate == NULL)
+    {
+      candidate = g_new0 (Candidate, 1);
+      candidate->bms = jkb_bms_new (bus_name, frame->address);
+      candidate->first_us = frame->monotonic_us;
+      g_hash_table_insert (self->candidates, g_strdup (id), candidate);
+    }
+  return candidate;
+}
+
+static void
+confirm (JkbRegistry *self, Candidate *candidate)
+{
+  g_autoptr (JkbBms) bms = g_object_ref (candidate->bms);
+
+  g_hash_table_remove (self->candidates, jkb_bms_get_id (bms));
+  list_add (self, bms);
+  jkb_bms_set_online (bms, TRUE);
+  g_hash_table_add (self->dirty, bms);
+  self->save_needed = TRUE;
+  jkb_log (G_LOG_LEVEL_MESSAGE, jkb_bms_get_bus_name (bms), jkb_bms_get_id (bms),
+           "BMS found at address %u", jkb_bms_get_address (bms));
+  /* It appears whole: what the frames changed so far is part of the news. */
+  g_signal_emit (self, signals[SIGNAL_ADDED], 0, bms);
+}
+
+static void
+feed_known (JkbRegistry *self, JkbBms *bms, const JkbFrame *frame)
+{
+  /* Offline is left only on sure evidence: a guess must not bring back a BMS that is gone. */
+  if (!jkb_bms_get_online (bms) && !jkb_evidence_is_sure (frame->evidence))
+    return;
+  if (!jkb_bms_take_frame (bms, frame))
+    return;
+  g_hash_table_add (self->dirty, bms);
+  if (jkb_bms_set_online (bms, TRUE))
+    jkb_log (G_LOG_LEVEL_MESSAGE, jkb_bms_get_bus_name (bms), jkb_bms_get_id (bms), "online");
+}
+
+void
+jkb_registry_feed (JkbRegistry *self, const char *bus_name, const JkbFrame *frame)
+{
+  char id[64];
+  JkbBms *bms;
+
+  g_snprintf (id, sizeof id, "%s_%u", bus_name, frame->address);
+  bms = jkb_registry_find (self, id);
+  if (bms != NULL)
+    feed_known (self, bms, frame);
+  else if (is_wanted (self, bus_name, frame->address, id))
+    {
+      Candidate *candidate = candidate_for (self, bus_name, id, frame);
+
+      if (jkb_bms_take_frame (candidate->bms, frame)
+          && ++candidate->n_frames >= FRAMES_TO_CONFIRM)
+        confirm (self, candidate);
+    }
+}
+
+static void
+emit_alarms (JkbRegistry *self, JkbBms *bms)
+{
+  g_autoptr (GArray) edges = jkb_bms_steal_alarm_edges (bms);
+
+  for (guint i = 0; edges != NULL && i < edges->len; i++)
+    {
+      const JkbAlarmEdge *edge = &g_array_index (edges, JkbAlarmEdge, i);
+
+      jkb_log (jkb_alarm_severity (edge->bit) == JKB_SEVERITY_INFO ? G_LOG_LEVEL_INFO
+               : edge->raised                                      ? G_LOG_LEVEL_WARNING
+                                                                   : G_LOG_LEVEL_MESSAGE,
+               jkb_bms_get_bus_name (bms), jkb_bms_get_id (bms), "alarm %s: %s",
+               edge->raised ? "raised" : "cleared", jkb_alarm_key (edge->bit));
+      g_signal_emit (self, signals[SIGNAL_ALARM], 0, bms, (guint) edge->bit, edge->raised,
+                     edge->realtime_us);
+    }
+}
+
+void
+jkb_registry_flush (JkbRegistry *self)
+{
+  /* Listeners may remove BMS: work on a list of our own. */
+  g_autoptr (GPtrArray) changed = g_ptr_array_new_with_free_func (g_object_unref);
+
+  for (guint i = 0; i < self->list->len; i++)
+    if (g_hash_table_contains (self->dirty, self->list->pdata[i]))
+      g_ptr_array_add (changed, g_object_ref (self->list->pdata[i]));
+  g_hash_table_remove_all (self->dirty);
+
+  for (guint i = 0; i < changed->len; i++)
+    {
+      JkbBms *bms = g_ptr_array_index (changed, i);
+      guint changes;
+
+      if (jkb_registry_find (self, jkb_bms_get_id (bms)) != bms)
+        continue;
+      emit_alarms (self, bms);
+      changes = jkb_bms_steal_changes (bms);
+      if ((changes & (JKB_CHANGED_IDENTITY | JKB_CHANGED_LAYOUT)) != 0)
+        self->save_needed = TRUE;
+      if (changes != 0)
+        g_signal_emit (self, signals[SIGNAL_CHANGED], 0, bms, changes);
+    }
+}
+
+/* ---- time ---- */
+
+static double
+offline_after (JkbRegistry *self, JkbBms *bms)
+{
+  const BusRule *rule = g_hash_table_lookup (self->bus_rules, jkb_bms_get_bus_name (bms));
+
+  return rule != NULL ? rule->offline_after : DEFAULT_OFFLINE_AFTER;
+}
+
+gint64
+jkb_registry_tick (JkbRegistry *self, gint64 monotonic_us)
+{
+  gint64 next_us = G_MAXINT64;
+  gboolean any = FALSE;
+
+  for (guint i = 0; i < self->list->len; i++)
+    {
+      JkbBms *bms = g_ptr_array_index (self->list, i);
+      gint64 deadline_us;
+
+      if (!jkb_bms_get_online (bms))
+        continue;
+      deadline_us = jkb_bms_get_deadline (bms, offline_after (self, bms));
+      if (deadline_us > monotonic_us)
+        {
+          next_us = MIN (next_us, deadline_us);
+          continue;
+        }
+      jkb_bms_set_online (bms, FALSE);
+      g_hash_table_add (self->dirty, bms);
+      any = TRUE;
+      jkb_log (G_LOG_LEVEL_WARNING, jkb_bms_get_bus_name (bms), jkb_bms_get_id (bms),
+               "offline: no frame for %.0f s",
+               (double) (monotonic_us - jkb_bms_get_monotonic (bms, JKB_GROUP_LIVE))
+                   / G_USEC_PER_SEC);
+    }
+  if (any)
+    jkb_registry_flush (self);
+  if (self->save_needed)
+    jkb_registry_save (self);
+  return next_us;
+}
+
+/* ---- leaving ---- */
+
+gboolean
+jkb_registry_forget (JkbRegistry *self, const char *id, GError **error)
+{
+  JkbBms *bms = jkb_registry_find (self, id);
+
+  if (bms == NULL)
+    {
+      g_set_error (error, JKB_ERROR, JKB_ERROR_NOT_FOUND, "There is no BMS called '%s'", id);
+      return FALSE;
+    }
+  jkb_log (G_LOG_LEVEL_MESSAGE, jkb_bms_get_bus_name (bms), id, "forgotten");
+  list_remove (self, bms);
+  return TRUE;
+}
+
+static gboolean
+is_on_bus (JkbRegistry *self, JkbBms *bms, gpointer bus_name)
+{
+  return g_strcmp0 (jkb_bms_get_bus_name (bms), bus_name) == 0;
+}
+
+static gboolean
+candidate_is_on_bus (gpointer id, gpointer candidate, gpointer bus_name)
+{
+  return g_strcmp0 (jkb_bms_get_bus_name (((Candidate *) candidate)->bms), bus_name) == 0;
+}
+
+void
+jkb_registry_remove_bus (JkbRegistry *self, const char *bus_name)
+{
+  g_hash_table_foreach_remove (self->candidates, candidate_is_on_bus, (gpointer) bus_name);
+  remove_where (self, is_on_bus, (gpointer) bus_name);
+}
+
+/* ---- kept over restarts ---- */
+
+void
+jkb_registry_load (JkbRegistry *self)
+{
+  g_autoptr (GKeyFile) file = NULL;
+  g_auto (GStrv) groups = NULL;
+
+  if (self->state_dir == NULL)
+    return;
+  file = jkb_registry_store_read (self->state_dir);
+  groups = g_key_file_get_groups (file, NULL);
+  for (guint i = 0; groups[i] != NULL; i++)
+    {
+      g_autofree char *bus_name = g_key_file_get_string (file, groups[i], "bus", NULL);
+      int address = g_key_file_get_integer (file, groups[i], "address", NULL);
+      g_autoptr (JkbBms) bms = NULL;
+
+      if (bus_name == NULL || address < 0 || !g_hash_table_contains (self->bus_rules, bus_name))
+        continue;
+      bms = jkb_bms_new (bus_name, (guint) address);
+      if (g_strcmp0 (jkb_bms_get_id (bms), groups[i]) != 0
+          || jkb_registry_find (self, groups[i]) != NULL
+          || !is_wanted (self, bus_name, (guint) address, groups[i]))
+        continue;
+      jkb_bms_restore (bms, file);
+      list_add (self, bms);
+      g_signal_emit (self, signals[SIGNAL_ADDED], 0, bms);
+    }
+}
+
+static void
+save (JkbRegistry *self, gboolean wait)
+{
+  g_autoptr (GKeyFile) file = NULL;
+
+  self->save_needed = FALSE;
+  if (self->state_dir == NULL)
+    return;
+  file = g_key_file_new ();
+  for (guint i = 0; i < self->list->len; i++)
+    jkb_bms_save (g_ptr_array_index (self->list, i), file);
+  jkb_registry_store_write (self->state_dir, g_steal_pointer (&file), wait);
+}
+
+void
+jkb_registry_save (JkbRegistry *self)
+{
+  save (self, FALSE);
+}
+
+void
+jkb_registry_close (JkbRegistry *self)
+{
+  save (self, TRUE);
+}

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: MIT
+ * SPDX-FileCopyrightText: the jkbmsd contributors
+ *
+ * The parts of the daemon and the tick that serves them. Frames mark what changed; one flush per
+ * tick then tells D-Bus and MQTT. Each bus is told when the main loop next wants to act, so that its
+ * reader wakes it no earlier; one timer covers what is due although no frame comes. Main thread only.
+ */
+#include "daemon/jkb-daemon.h"
+
+#include "core/jkb-log.h"
+#include "dbus/jkb-service.h"
+#include "mqtt/jkb-mqtt.h"
+
+/* The timer lets the frames go first: they mostly arrive within this time and then save its
+ * wake-up. */
+#define TIMER_SLACK_US (100 * 1000)
+
+struct _JkbDaemon
+{
+  GObject parent_instance;
+
+  JkbDaemonOptions options;
+  JkbConfig *config;
+  JkbRegistry *registry;
+  JkbService *service; /* (nullable): without D-Bus */
+  JkbMqtt *mqtt;
+  GPtrArray *buses; /* (element-type JkbBus) */
+  GSource *timer;
+  gboolean running; /* buses and MQTT are started */
+  void (*on_running) (JkbDaemon *self, gpointer user_data);
+  gpointer on_running_data;
+};
+
+G_DEFINE_TYPE (JkbDaemon, jkb_daemon, G_TYPE_OBJECT)
+
+enum
+{
+  SIGNAL_BUS_ADDED,
+  SIGNAL_BUS_REMOVED,
+  SIGNAL_CONFIGURED,
+  N_SIGNALS
+};
+static guint signals[N_SIGNALS];
+
+/* ---- the tick ---- */
+
+static double
+shortest_interval (JkbDaemon *self)
+{
+  double interval = self->config->daemon.dbus_interval;
+
+  if (self->config->mqtt.enabled)
+    interval = MIN (interval, MIN (self->config->mqtt.interval, self->config->mqtt.cells_interval));
+  return interval;
+}
+
+static void
+tick (JkbDaemon *self)
+{
+  gint64 now_us = g_get_monotonic_time ();
+  gint64 due_us = now_us + (gint64) (shortest_interval (self) * G_USEC_PER_SEC);
+  gint64 next_us = jkb_registry_tick (self->registry, now_us);
+
+  if (self->service != NULL)
+    next_us = MIN (next_us, jkb_service_tick (self->service, now_us));
+  next_us = MIN (next_us, jkb_mqtt_tick (self->mqtt, now_us));
+
+  for (guint i = 0; i < self->buses->len; i++)
+    jkb_bus_set_due (g_ptr_array_index (self->buses, i), due_us);
+  if (self->timer != NULL)
+    g_source_set_ready_time (self->timer, next_us == G_MAXINT64
+                                              ? -1
+                                              : MAX (next_us, now_us) + TIMER_SLACK_US);
+}
+
+static gboolean
+on_timer (gpointer user_data)
+{
+  tick (user_data);
+  return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+timer_dispatch (GSource *source, GSourceFunc callback, gpointer user_data)
+{
+  g_source_set_ready_time (source, -1);
+  return callback (user_data);
+}
+
+static GSourceFuncs timer_funcs = { NULL, NULL, timer_dispatch, NULL, NULL, NULL };
+
+static void
+on_frame (JkbBus *bus, const JkbFrame *frame, gpointer user_data)
+{
+  JkbDaemon *self = user_data;
+
+  jkb_registry_feed (self->registry, jkb_bus_get_name (bus), frame);
+}
+
+static void
+on_drained (JkbBus *bus, gpointer user_data)
+{
+  JkbDaemon *self = user_data;
+
+  jkb_registry_flush (self->registry);
+  tick (self);
+}
+
+/* ---- object ---- */
+
+JkbDaemon *
+jkb_daemon_new (const JkbDaemonOptions *options, JkbConfig *config)
+{
+  JkbDaemon *self = g_object_new (JKB_TYPE_DAEMON, NULL);
+
+  self->options.config_file = g_strdup (options->config_file);
+  self->options.config_required = options->config_required;
+  self->options.state_dir = g_strdup (options->state_dir);
+  self->options.bus_type = options->bus_type;
+  self->options.bus_address = g_strdup (options->bus_address);
+  self->config = config;
+  self->registry = jkb_registry_new (options->state_dir);
+  jkb_registry_configure (self->registry, config);
+  self->mqtt = jkb_mqtt_new (self);
+  if (options->bus_type != G_BUS_TYPE_NONE || options->bus_address != NULL)
+    self->service = jkb_service_new (self, self->mqtt);
+  return self;
+}
+
+static void
+jkb_daemon_finalize (GObject *object)
+{
+  JkbDaemon *self = JKB_DAEMON (object);
+
+  g_clear_object (&self->service);
+  g_clear_object (&self->mqtt);
+  g_ptr_array_unref (self->buses);
+  g_object_unref (self->registry);
+  jkb_config_free (self->config);
+  g_free (self->options.config_file);
+  g_free (self->options.state_dir);
+  g_free (self->options.bus_address);
+  G_OBJECT_CLASS (jkb_daemon_parent_class)->finalize (object);
+}
+
+static void
+jkb_daemon_class_init (JkbDaemonClass *klass)
+{
+  GType type = G_TYPE_FROM_CLASS (klass);
+
+  G_OBJECT_CLASS (klass)->finalize = jkb_daemon_finalize;
+  signals[SIGNAL_BUS_ADDED] = g_signal_new ("bus-added", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL,
+                                            NULL, G_TYPE_NONE, 1, JKB_TYPE_BUS);
+  signals[SIGNAL_BUS_REMOVED] = g_signal_new ("bus-removed", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL,
+                                              NULL, G_TYPE_NONE, 1, JKB_TYPE_BUS);
+  signals[SIGNAL_CONFIGURED] = g_signal_new ("configured", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL,
+                                             NULL, G_TYPE_NONE, 0);
+}
+
+static void
+jkb_daemon_init (JkbDaemon *self)
+{
+  self->buses = g_ptr_array_new_with_free_func (g_object_unref);
+}
+
+/* ---- start and stop ---- */
+
+static void
+add_bus (JkbDaemon *self, const JkbBusConfig *config)
+{
+  JkbBus *bus = jkb_bus_new (config, on_frame, on_drained, self);
+
+  g_ptr_array_add (self->buses, bus);
+  g_signal_emit (self, signals[SIGNAL_BUS_ADDED], 0, bus);
+}
+
+static gboolean
+on_service_ready (gpointer user_data)
+{
+  JkbDaemon *self = user_data;
+
+  for (guint i = 0; i < self->buses->len; i++)
+    jkb_bus_start (g_ptr_array_index (self->buses, i));
+  jkb_mqtt_start (self->mqtt);
+  self->running = TRUE;
+  tick (self);
+  if (self->on_running != NULL)
+    self->on_running (self, self->on_running_data);
+  return G_SOURCE_REMOVE;
+}
+
+void
+jkb_daemon_start (JkbDaemon *self, JkbDaemonFunc on_running, gpointer user_data)
+{
+  self->on_running = on_running;
+  self->on_running_data = user_data;
+  self->timer = g_source_new (&timer_funcs, sizeof (GSource));
+  g_source_set_callback (self->timer, on_timer, self, NULL);
+  g_source_attach (self->timer, NULL);
+
+  /* What is known already exists before the name is owned: clients find whole trees. */
+  for (guint i = 0; i < self->config->buses->len; i++)
+    add_bus (self, g_ptr_array_index (self->config->buses, i));
+  jkb_registry_load (self->registry);
+
+  if (self->service != NULL)
+    jkb_service_start (self->service, self->options.bus_type, self->options.bus_address,
+                       on_service_ready, self);
+  else
+    on_service_ready (self);
+}
+
+void
+jkb_daemon_stop (JkbDaemon *self)
+{
+  g_source_destroy (self->timer);
+  g_clear_pointer (&self->timer, g_source_unref);
+  for (guint i = 0; i < self->buses->len; i++)
+    jkb_bus_stop (g_ptr_array_index (self->buses, i));
+  jkb_mqtt_stop (self->mqtt);
+  if (self->service != NULL)
+    jkb_service_stop (self->service);
+  jkb_registry_close (self->registry);
+  self->running = FALSE;
+}
+
+/* ---- what others may ask ---- */
+
+const JkbConfig *
+jkb_daemon_peek_config (JkbDaemon *self)
+{
+  return self->config;
+}
+
+JkbRegistry *
+jkb_daemon_get_registry (JkbDaemon *self)
+{
+  return self->registry;
+}
+
+GPtrArray *
+jkb_daemon_list_buses (JkbDaemon *self)
+{
+  return self->buses;
+}
+
+JkbBus *
+jkb_daemon_find_bus (JkbDaemon *self, const char *name)
+{
+  for (guint i = 0; i < self->buses->len; i++)
+    {
+      JkbBus *bus = g_ptr_array_index (self->buses, i);
+
+      if (g_strcmp0 (jkb_bus_get_name (bus), name) == 0)
+        return bus;
+    }
+  return NULL;
+}
+
+char *
+jkb_daemon_describe (JkbDaemon *self)
+{
+  GPtrArray *bms = jkb_registry_list (self->registry);
+  guint up = 0, online = 0;
+
+  for (guint i = 0; i < self->buses->len; i++)
+    up += jkb_bus_get_state (g_ptr_array_index (self->buses, i)) == JKB_LINK_UP;
+  for (guint i = 0; i < bms->len; i++)
+    online += jkb_bms_get_online (g_ptr_array_index (bms, i)) ? 1 : 0;
+  return g_strdup_printf ("%u of %u buses up, %u of %u BMS online", up, self->buses->len, online,
+                          bms->len);
+}
+
+gboolean
+jkb_daemon_is_alive (JkbDaemon *self, gint64 monotonic_us)
+{
+  gint64 oldest_us = self->running ? jkb_mqtt_get_beat (self->mqtt) : monotonic_us;
+
+  for (guint i = 0; self->running && i < self->buses->len; i++)
+    oldest_us = MIN (oldest_us, jkb_bus_get_reader_beat (g_ptr_array_index (self->buses, i)));
+  return monotonic_us - oldest_us < JKB_BEAT_LIMIT_US;
+}
