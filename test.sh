@@ -1,0 +1,156 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: the jkbmsd contributors
+#
+# Installs what is missing, builds, and runs the tests: ./test.sh what fits in a quarter of an hour
+# on two cores, ./test.sh --long the rest as well.  Everything happens in build/ and in temporary
+# directories, on private buses, brokers and ports.  The last line is "N passed, N failed[, N skipped]".
+set -u
+cd "$(dirname "$0")" || exit 1
+. scripts/packages.sh
+
+fuzz_seconds=20
+case "${1-}" in
+  '') ;;
+  --long) fuzz_seconds=900; export JKB_TEST_LONG=1 ;;
+  *) echo "Usage: $0 [--long]" >&2; exit 2 ;;
+esac
+
+passed=0 failed=0 skipped=0
+
+title () { printf '\n== %s (%d:%02d)\n' "$*" $((SECONDS / 60)) $((SECONDS % 60)); }
+pass () { passed=$((passed + 1)); }
+fail () { failed=$((failed + 1)); echo "FAILED: $*"; }
+skip () { skipped=$((skipped + 1)); echo "skipped: $*"; }
+
+finish ()
+{
+  local line="$passed passed, $failed failed"
+  [ $skipped -eq 0 ] || line+=", $skipped skipped"
+  echo
+  echo "$line"
+  [ $failed -eq 0 ]
+  exit
+}
+
+# check NAME COMMAND...: one check; its output is shown only when it fails.
+check ()
+{
+  local name=$1 output
+  shift
+  if output=$("$@" 2>&1); then
+    pass
+  else
+    printf '%s\n' "$output" | tail -n 80
+    fail "$name"
+    return 1
+  fi
+}
+
+# build NAME OPTION...: configures and compiles build/NAME; a warning is an error.
+build ()
+{
+  local dir=build/$1
+  shift
+  if ! { [ -f "$dir/build.ninja" ] && ninja -C "$dir" build.ninja >/dev/null 2>&1; }; then
+    rm -rf "$dir"
+    meson setup "$dir" "$@" || return 1
+  fi
+  ninja -C "$dir"
+}
+
+# run_tests NAME ARGUMENT...: the Meson tests of build/NAME.
+run_tests ()
+{
+  local name=$1 dir=build/$1 counts p f s
+  shift
+  rm -f "$dir/meson-logs/testlog.json"
+  ${no_aslr-} meson test -C "$dir" --no-rebuild --print-errorlogs --num-processes 2 "$@" |
+    grep -Ev '^(\s*$|Full log written)'
+  counts=$(scripts/test-results.py "$name" "$dir/meson-logs/testlog.json") || counts='0 1 0'
+  read -r p f s <<<"$counts"
+  passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+}
+
+# sanitizer_works FLAGS: whether clang builds and runs a program with them.  Some kernels give clang's
+# run-time library an address space that it cannot use; without randomisation it can (no_aslr).
+sanitizer_works ()
+{
+  local program=build/probe-$$
+  no_aslr=
+  mkdir -p build
+  echo 'int main (void) { return 0; }' | clang -x c -fsanitize="$1" -o "$program" - 2>/dev/null || return 1
+  if ! "$program" 2>/dev/null; then
+    no_aslr="setarch $(uname -m) -R"
+    $no_aslr "$program" 2>/dev/null || { rm -f "$program"; return 1; }
+  fi
+  rm -f "$program"
+}
+
+run_fuzzers ()
+{
+  local fuzzer name corpus
+  local -a seeds
+  for fuzzer in build/asan/tests/fuzz/fuzz-*; do
+    [ -f "$fuzzer" ] && [ -x "$fuzzer" ] || continue
+    name=$(basename "$fuzzer")
+    corpus=build/corpus/$name
+    mkdir -p "$corpus"
+    seeds=()
+    [ ! -d "tests/fuzz/corpus/$name" ] || seeds=("tests/fuzz/corpus/$name")
+    check "fuzzer $name" $no_aslr "$fuzzer" -max_total_time=$fuzz_seconds -print_final_stats=1 \
+      -artifact_prefix="build/corpus/$name-" "$corpus" "${seeds[@]}"
+  done
+}
+
+title 'Packages'
+if ! install_packages "${build_packages[@]}" "${run_packages[@]}" "${test_packages[@]}"; then
+  fail 'the packages that building and testing need could not be installed'
+  finish
+fi
+install_sanitizers || echo 'clang could not be installed; the parts that need it are skipped.'
+
+title 'Quick checks'
+for script in demo.sh test.sh bench.sh scripts/*.sh .ci/run; do
+  [ ! -f "$script" ] || check "bash -n $script" bash -n "$script"
+done
+check 'the tree' scripts/check-tree.py
+
+title 'gcc'
+if check 'gcc build without a warning' build gcc; then
+  run_tests gcc
+fi
+
+title 'clang with AddressSanitizer and UndefinedBehaviorSanitizer'
+export ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:exitcode=99
+export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+export TSAN_OPTIONS=halt_on_error=0:exitcode=66:second_deadlock_stack=1:suppressions=$PWD/tests/tsan.supp
+export LSAN_OPTIONS=suppressions=$PWD/tests/lsan.supp:print_suppressions=0
+export JKB_TEST_FACTOR=4 G_SLICE=always-malloc
+if ! command -v clang >/dev/null; then
+  skip 'everything with clang: it is not installed'
+  finish
+fi
+if sanitizer_works address,undefined; then
+  if CC=clang check 'clang build without a warning, with ASan and UBSan' \
+       build asan -Db_sanitize=address,undefined -Db_lundef=false -Dfuzzers=true; then
+    run_tests asan --timeout-multiplier 4
+    title "Fuzzers, $fuzz_seconds s each"
+    run_fuzzers
+  fi
+else
+  skip "the builds with ASan and UBSan, and the fuzzers: clang's run-time library does not work here"
+fi
+
+title 'clang with ThreadSanitizer: what crosses threads'
+if sanitizer_works thread; then
+  if CC=clang check 'clang build with TSan' \
+       build tsan -Db_sanitize=thread -Db_lundef=false; then
+    run_tests tsan --timeout-multiplier 4 --suite tsan
+  fi
+else
+  skip "the build with TSan: clang's run-time library does not work on this machine ($(uname -m))"
+fi
+
+title 'Result'
+finish
