@@ -9,6 +9,7 @@
 #pragma once
 
 #include <glib.h>
+#include <stdio.h>
 
 G_BEGIN_DECLS
 
@@ -132,8 +133,11 @@ typedef struct
   JkbTier access;
 } JkbWritesConfig;
 
+typedef struct _JkbConfigStore JkbConfigStore;
+
 typedef struct
 {
+  JkbConfigStore *store; /* where each value comes from: jkb-config-store.h */
   JkbDaemonConfig daemon;
   JkbMqttConfig mqtt;
   JkbHomeAssistantConfig homeassistant;
@@ -177,6 +181,42 @@ JkbConfig *jkb_config_load (const char *file, gboolean required, const char *sta
                             GPtrArray *problems);
 void jkb_config_free (JkbConfig *config);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (JkbConfig, jkb_config_free)
+
+/**
+ * jkb_config_check:
+ * @out: gets one "FILE:LINE: message" per mistake, warnings too, or one line that all is well
+ *
+ * Returns: the exit status of --check-config
+ */
+int jkb_config_check (const char *file, gboolean required, const char *state_dir, FILE *out);
+
+/* a{sa{ss}}: all groups and keys with the values that count, and where each comes from: "default",
+ * "FILE:LINE" or "runtime". Neither holds secrets. Returns: (transfer floating) */
+GVariant *jkb_config_get_values (const JkbConfig *config);
+GVariant *jkb_config_get_origins (const JkbConfig *config);
+
+/* The systemd credential that is used when it is there and nothing else is configured. */
+#define JKB_DEFAULT_CREDENTIAL "jkbmsd.mqtt-password"
+
+/**
+ * jkb_mqtt_config_load_password:
+ *
+ * Reads password-file or the systemd credential, at most 4 KiB, less one newline at the end.
+ *
+ * Returns: (nullable): the password, to be wiped with explicit_bzero() before it is freed; %NULL
+ *   without @error: none is configured
+ */
+char *jkb_mqtt_config_load_password (const JkbMqttConfig *config, GError **error);
+
+/**
+ * jkb_password_file_check:
+ *
+ * Whether @file can be read and is closed to others.
+ *
+ * Returns: %FALSE with %JKB_ERROR_IO when it cannot be read, with %JKB_ERROR_NOT_AUTHORIZED when
+ *   others can read it
+ */
+gboolean jkb_password_file_check (const char *file, GError **error);
 
 JkbBusConfig *jkb_bus_config_copy (const JkbBusConfig *config);
 void jkb_bus_config_free (JkbBusConfig *config);

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT
+ * SPDX-FileCopyrightText: the jkbmsd contributors
+ *
+ * Files into the store: each line is checked against the option table where it stands. The overlay
+ * begins with "[overrides] format=1"; beside a group G with changed keys stands "[replaced G]" with
+ * the admin's texts at that time, no key there meaning that the admin had none. Main thread only.
+ */
+#include <string.h>
+
+#include "core/jkb-config-scan.h"
+#include "core/jkb-config-store.h"
+#include "core/jkb-error.h"
+#include "core/jkb-forms.h"
+
+#define REPLACED "replaced "
+
+typedef struct
+{
+  JkbConfigStore *store;
+  JkbLayer layer;
+  const char *file;
+  GPtrArray *problems;
+  GPtrArray *entries;     /* (element-type JkbScanEntry) */
+  JkbConfigGroup *group;  /* NULL: unknown, its keys are passed over */
+  gboolean group_is_known;
+} Load;
+
+#define COMPLAIN(load, level, line, ...) \
+  jkb_problems_add ((load)->problems, \
+                    (load)->layer == JKB_LAYER_OVERLAY ? JKB_PROBLEM_WARNING : (level), \
+                    (load)->file, (line), __VA_ARGS__)
+
+static void
+open_group (Load *load, const JkbScanEntry *entry)
+{
+  g_autoptr(GError) error = NULL;
+  JkbSection section;
+  const char *name;
+
+  load->group = NULL;
+  if (!jkb_section_parse (entry->group, &section, &name, &error))
+    COMPLAIN (load,
+              g_error_matches (error, JKB_ERROR, JKB_ERROR_NOT_FOUND) ? JKB_PROBLEM_WARNING
+                                                                      : JKB_PROBLEM_ERROR,
+              entry->line, "%s", error->message);
+  else
+    load->group = jkb_config_store_add_group (load->store, entry->group, section, load->layer,
+                                              load->file, entry->line);
+}
+
+static gboolean
+is_secret_key (const char *key)
+{
+  static const char *const words[] = { "password", "passwd", "pass", "passphrase", "secret", NULL };
+
+  return g_strv_contains (words, key);
+}
+
+static void
+complain_unknown_key (Load *load, const JkbScanEntry *entry)
+{
+  const char *found = jkb_section_suggest (load->group->section, entry->key);
+  g_autofree char *shown = jkb_form_show (entry->key);
+
+  if (is_secret_key (entry->key))
+    COMPLAIN (load, JKB_PROBLEM_ERROR, entry->line,
+              "%s does not belong here, where others may read it; put the password into a file of "
+              "mode 0600 and name that with password-file= in [mqtt]",
+              shown);
+  else if (found != NULL)
+    COMPLAIN (load, JKB_PROBLEM_WARNING, entry->line, "unknown key %s in [%s]; did you mean %s?",
+              shown, load->group->group, found);
+  else
+    COMPLAIN (load, JKB_PROBLEM_WARNING, entry->line,
+              "unknown key %s in [%s]; remove it, or see jkbmsd.conf(5) for the keys", shown,
+              load->group->group);
+}
+
+/* Whether an override still replaces the admin's text that it was made for. */
+static gboolean
+is_override_current (Load *load, const JkbScanEntry *entry)
+{
+  const JkbConfigEntry *admin
+      = jkb_config_group_find_in (load->group, entry->key, JKB_LAYER_ADMIN);
+  g_autofree char *replaced = g_strconcat (REPLACED, entry->group, NULL);
+  const char *before = NULL;
+
+  for (guint i = 0; i < load->entries->len; i++)
+    {
+      const JkbScanEntry *other = g_ptr_array_index (load->entries, i);
+
+      if (other->key != NULL && g_str_equal (other->key, entry->key)
+          && g_str_equal (other->group, replaced))
+        before = other->value;
+    }
+  if (g_strcmp0 (before, admin != NULL ? admin->value : NULL) == 0)
+    return TRUE;
+  COMPLAIN (load, JKB_PROBLEM_WARNING, entry->line,
+            "%s in [%s] was changed at runtime, but the configuration files have changed since; "
+            "the files count",
+            entry->key, entry->group);
+  return FALSE;
+}
+
+static void
+set_key (Load *load, const JkbScanEntry *entry)
+{
+  const JkbOption *option = jkb_section_find_option (load->group->section, entry->key);
+  g_autoptr(GError) error = NULL;
+
+  if (option == NULL)
+    complain_unknown_key (load, entry);
+  else if (load->layer == JKB_LAYER_OVERLAY && !(option->flags & JKB_OPTION_RUNTIME))
+    COMPLAIN (load, JKB_PROBLEM_WARNING, entry->line,
+              "%s is set in configuration files only; the override is left out", entry->key);
+  else if (!jkb_option_set (option, NULL, entry->value, &error))
+    COMPLAIN (load, JKB_PROBLEM_ERROR, entry->line, "%s", error->message);
+  else if (load->layer == JKB_LAYER_ADMIN || is_override_current (load, entry))
+    jkb_config_group_set (load->store, load->group, option, load->layer, entry->value, load->file,
+                          entry->line);
+}
+
+static gboolean
+is_bookkeeping (Load *load, const JkbScanEntry *entry)
+{
+  return load->layer == JKB_LAYER_OVERLAY
+         && (g_str_equal (entry->group, "overrides") || g_str_has_prefix (entry->group, REPLACED));
+}
+
+/* A newer daemon's overlay is left alone: what it means can only be guessed. */
+static gboolean
+is_format_known (Load *load)
+{
+  for (guint i = 0; i < load->entries->len; i++)
+    {
+      const JkbScanEntry *entry = g_ptr_array_index (load->entries, i);
+
+      if (entry->key != NULL && g_str_equal (entry->group, "overrides")
+          && g_str_equal (entry->key, "format"))
+        {
+          if (g_str_equal (entry->value, G_STRINGIFY (JKB_OVERLAY_FORMAT)))
+            return TRUE;
+          COMPLAIN (load, JKB_PROBLEM_WARNING, entry->line,
+                    "the runtime changes have a format other than %d, of a newer jkbmsd perhaps; "
+                    "they are set aside",
+                    JKB_OVERLAY_FORMAT);
+          return FALSE;
+        }
+    }
+  COMPLAIN (load, JKB_PROBLEM_WARNING, 0,
+            "the runtime changes do not tell their format; they are set aside");
+  return FALSE;
+}
+
+static void
+load_entries (Load *load)
+{
+  if (load->layer == JKB_LAYER_OVERLAY && !is_format_known (load))
+    return;
+  for (guint i = 0; i < load->entries->len; i++)
+    {
+      const JkbScanEntry *entry = g_ptr_array_index (load->entries, i);
+
+      if (is_bookkeeping (load, entry))
+        continue;
+      if (entry->key == NULL)
+        open_group (load, entry);
+      else if (load->group != NULL)
+        set_key (load, entry);
+    }
+}
+
+static void
+complain_unreadable (Load *load, const GError *error, gboolean required)
+{
+  JkbProblemLevel level = required || error->domain != G_FILE_ERROR ? JKB_PROBLEM_ERROR
+                                                                    : JKB_PROBLEM_WARNING;
+
+  if (required || !g_error_matches (error, G_FILE_ERROR, G_FILE_ERROR_NOENT))
+    COMPLAIN (load, level, 0, "%s", error->message);
+}
+
+void
+jkb_config_store_load (JkbConfigStore *store, const char *file, gboolean required, JkbLayer layer,
+                       GPtrArray *problems)
+{
+  Load load = { .store = store, .layer = layer, .file = file, .problems = problems };
+  g_autoptr(GPtrArray) found
+      = g_ptr_array_new_with_free_func ((GDestroyNotify) jkb_problem_free);
+  g_autoptr(GError) error = NULL;
+  gsize length;
+  g_autofree char *text = jkb_config_read (file, &length, &error);
+
+  jkb_config_store_rank_file (store, file);
+  if (text == NULL)
+    {
+      complain_unreadable (&load, error, required);
+      return;
+    }
+  load.entries = jkb_config_scan (text, length, file, found);
+  for (guint i = 0; i < found->len; i++)
+    {
+      const JkbProblem *problem = g_ptr_array_index (found, i);
+
+      COMPLAIN (&load, problem->level, problem->line, "%s", problem->message);
+    }
+  load_entries (&load);
+  g_ptr_array_unref (load.entries);
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT
+ * SPDX-FileCopyrightText: the jkbmsd contributors
+ *
+ * The layered store behind a configuration: for each group and key the text of each layer and the
+ * file and line that it came from. Main thread only.
+ */
+#pragma once
+
+#include "core/jkb-config.h"
+#include "core/jkb-options.h"
+
+G_BEGIN_DECLS
+
+/* The newest form of the overlay that this daemon understands. */
+#define JKB_OVERLAY_NAME "overrides.conf"
+#define JKB_OVERLAY_FORMAT 1
+
+typedef enum
+{
+  JKB_LAYER_ADMIN,   /* jkbmsd.conf and conf.d; a later file hides an earlier one */
+  JKB_LAYER_OVERLAY, /* changed over D-Bus, kept in the state directory */
+  JKB_N_LAYERS
+} JkbLayer;
+
+typedef struct
+{
+  const JkbOption *option;
+  JkbLayer layer;
+  char *value;
+  const char *file; /* of the store */
+  guint line;
+} JkbConfigEntry;
+
+typedef struct
+{
+  char *group; /* "bus garage" */
+  JkbSection section;
+  const char *name; /* "garage", inside .group; "" for sections without names */
+  const char *file; /* where it was first named */
+  guint line;
+  JkbLayer layer;
+  GPtrArray *entries[JKB_N_LAYERS]; /* (element-type JkbConfigEntry) */
+} JkbConfigGroup;
+
+JkbConfigStore *jkb_config_store_new (void);
+void jkb_config_store_free (JkbConfigStore *store);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (JkbConfigStore, jkb_config_store_free)
+
+/* Returns: (element-type JkbConfigGroup) (transfer none): in the order of files and lines. */
+GPtrArray *jkb_config_store_get_groups (JkbConfigStore *store);
+
+JkbConfigGroup *jkb_config_store_find_group (JkbConfigStore *store, const char *group);
+
+/* Returns: the group, made when it is new; @file is copied once. */
+JkbConfigGroup *jkb_config_store_add_group (JkbConfigStore *store, const char *group,
+                                            JkbSection section, JkbLayer layer, const char *file,
+                                            guint line);
+
+void jkb_config_group_set (JkbConfigStore *store, JkbConfigGroup *group, const JkbOption *option,
+                           JkbLayer layer, const char *value, const char *file, guint line);
+
+/* Returns: (nullable): what that one layer says. */
+const JkbConfigEntry *jkb_config_group_find_in (const JkbConfigGroup *group, const char *key,
+                                                JkbLayer layer);
+
+/* Returns: (nullable): what counts; %NULL: the default. */
+const JkbConfigEntry *jkb_config_group_find (const JkbConfigGroup *group, const char *key);
+
+/* Position of a file in the order of reading. */
+guint jkb_config_store_rank_file (JkbConfigStore *store, const char *file);
+
+/* @entry: (nullable): none means "default"; else "FILE:LINE" or "runtime". */
+char *jkb_config_entry_describe_origin (const JkbConfigEntry *entry);
+
+/**
+ * jkb_config_store_load:
+ *
+ * Reads one file into @layer. Mistakes become @problems and leave the key as it was; in the overlay,
+ * which no person writes, they are warnings.
+ */
+void jkb_config_store_load (JkbConfigStore *store, const char *file, gboolean required,
+                            JkbLayer layer, GPtrArray *problems);
+
+G_END_DECLS
