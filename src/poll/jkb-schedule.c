@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT
+ * SPDX-FileCopyrightText: the jkbmsd contributors
+ *
+ * The schedule of a polled bus. Reader thread; pure.
+ */
+#include "poll/jkb-schedule.h"
+
+#include <string.h>
+
+#define PROBE_SHARE 0.02           /* of the bus time, for addresses that do not answer */
+#define MISSES_UNTIL_ABSENT 5      /* a BMS that answers every third time stays */
+#define SCAN_ROUNDS 2
+#define EMPTY_SCAN_US (30 * G_USEC_PER_SEC) /* nobody answers: look again after that */
+#define INFO_TRIES 3               /* firmware 15.36 and later need asking up to three times */
+#define INFO_RETRY_US (600 * G_USEC_PER_SEC)
+
+static gint64
+to_us (double seconds)
+{
+  return (gint64) (seconds * G_USEC_PER_SEC);
+}
+
+static gint64
+interval_us (const JkbSchedule *self, JkbGroup group)
+{
+  const double intervals[JKB_N_GROUPS] = { self->config.poll_interval,
+                                           self->config.settings_interval,
+                                           self->config.info_interval };
+
+  return to_us (intervals[group]);
+}
+
+static guint
+count_present (const JkbSchedule *self)
+{
+  guint n = 0;
+
+  for (guint address = 0; address < JKB_N_ADDRESSES; address++)
+    n += self->entries[address].present ? 1 : 0;
+  return n;
+}
+
+/* Address 0 is a broadcast to some: it is asked only where it was listed, or where nobody else
+ * answers (the RS485-1 port of a single BMS). */
+static gboolean
+may_ask (const JkbSchedule *self, guint address)
+{
+  if ((self->config.addresses & (1u << address)) == 0)
+    return FALSE;
+  return address != 0 || self->config.explicit || self->entries[0].present
+         || count_present (self) == 0;
+}
+
+void
+jkb_schedule_init (JkbSchedule *self, const JkbScheduleConfig *config)
+{
+  memset (self, 0, sizeof *self);
+  self->config = *config;
+}
+
+void
+jkb_schedule_scan (JkbSchedule *self, gint64 now_us)
+{
+  self->scan_left = SCAN_ROUNDS * JKB_N_ADDRESSES;
+  self->probe_next = 1;
+}
+
+void
+jkb_schedule_start (JkbSchedule *self, gint64 now_us)
+{
+  self->credit_us = 0;
+  self->credit_at_us = now_us;
+  for (guint address = 0; address < JKB_N_ADDRESSES; address++)
+    jkb_schedule_refresh (self, address, now_us);
+  jkb_schedule_scan (self, now_us);
+}
+
+void
+jkb_schedule_refresh (JkbSchedule *self, guint address, gint64 now_us)
+{
+  JkbScheduleEntry *entry = &self->entries[address];
+
+  entry->misses = 0;
+  entry->info_tries = 0;
+  for (JkbGroup group = 0; group < JKB_N_GROUPS; group++)
+    {
+      entry->due_us[group] = now_us;
+      /* What was never read must not wait until the end of its long interval. */
+      entry->deadline_us[group] = now_us + interval_us (self, JKB_GROUP_LIVE) * (1 + group);
+    }
+}
+
+/* ---- picking ---- */
+
+static gboolean
+pick_due (JkbSchedule *self, gint64 now_us, guint *best_address, JkbGroup *best_group,
+          gint64 *until_us)
+{
+  gint64 best_us = G_MAXINT64;
+
+  for (guint address = 0; address < JKB_N_ADDRESSES; address++)
+    for (JkbGroup group = 0; group < JKB_N_GROUPS; group++)
+      {
+        const JkbScheduleEntry *entry = &self->entries[address];
+
+        if (!entry->present)
+          continue;
+        if (entry->due_us[group] > now_us)
+          *until_us = MIN (*until_us, entry->due_us[group]);
+        else if (entry->deadline_us[group] < best_us)
+          {
+            best_us = entry->deadline_us[group];
+            *best_address = address;
+            *best_group = group;
+          }
+      }
+  return best_us != G_MAXINT64;
+}
+
+/* The next address that is not there and may be asked. */
+static gboolean
+next_absent (JkbSchedule *self, guint *address)
+{
+  for (guint i = 0; i < JKB_N_ADDRESSES; i++)
+    {
+      guint candidate = (self->probe_next + i) % JKB_N_ADDRESSES;
+
+      if (self->entries[candidate].present || !may_ask (self, candidate))
+        continue;
+      self->probe_next = (candidate + 1) % JKB_N_ADDRESSES;
+      *address = candidate;
+      return TRUE;
+    }
+  return FALSE;
+}
+
+static gboolean
+probe_allowed (JkbSchedule *self, gint64 now_us, gint64 *until_us)
+{
+  gint64 cost_us = to_us (self->config.probe_cost);
+  gboolean alone = count_present (self) == 0;
+  double share = alone ? (double) JKB_N_ADDRESSES * cost_us / EMPTY_SCAN_US : PROBE_SHARE;
+
+  if (self->scan_left > 0)
+    {
+      self->scan_left--;
+      return TRUE;
+    }
+  self->credit_us += (gint64) ((now_us - self->credit_at_us) * share);
+  self->credit_us = MIN (self->credit_us, 2 * cost_us);
+  self->credit_at_us = now_us;
+  if (self->credit_us >= cost_us)
+    {
+      self->credit_us -= cost_us;
+      return TRUE;
+    }
+  *until_us = MIN (*until_us, now_us + (gint64) ((cost_us - self->credit_us) / share) + 1000);
+  return FALSE;
+}
+
+gboolean
+jkb_schedule_pick (JkbSchedule *self, gint64 now_us, guint *address, JkbGroup *group,
+                   gint64 *until_us)
+{
+  gboolean due;
+
+  *until_us = G_MAXINT64;
+  due = pick_due (self, now_us, address, group, until_us);
+
+  /* While a scan runs, questions and probes take turns: known BMS stay fresh. */
+  if ((!due || self->scan_left % 2 == 1 || self->scan_left == 0)
+      && probe_allowed (self, now_us, until_us))
+    {
+      guint absent;
+
+      if (next_absent (self, &absent))
+        {
+          *address = absent;
+          *group = JKB_GROUP_LIVE;
+          return TRUE;
+        }
+      self->scan_left = 0;
+    }
+  else if (due && self->scan_left > 0)
+    self->scan_left--;
+  return due;
+}
+
+/* ---- how it went ---- */
+
+void
+jkb_schedule_answered (JkbSchedule *self, guint address, JkbGroup group, gint64 now_us)
+{
+  JkbScheduleEntry *entry = &self->entries[address];
+
+  if (!entry->present)
+    {
+      entry->present = TRUE;
+      jkb_schedule_refresh (self, address, now_us);
+    }
+  if (group == JKB_GROUP_LIVE)
+    entry->misses = 0;
+  if (group == JKB_GROUP_INFO)
+    entry->info_tries = 0;
+  /* Counted from when it fell due, so that the pace is kept; never a backlog. */
+  entry->due_us[group] = MAX (entry->due_us[group] + interval_us (self, group), now_us);
+  entry->deadline_us[group] = entry->due_us[group] + interval_us (self, group);
+}
+
+void
+jkb_schedule_missed (JkbSchedule *self, guint address, JkbGroup group, gint64 now_us)
+{
+  JkbScheduleEntry *entry = &self->entries[address];
+
+  if (!entry->present)
+    return;
+  switch (group)
+    {
+    case JKB_GROUP_INFO:
+      /* Asked again at once: the firmware answers what follows another command closely. */
+      if (++entry->info_tries < INFO_TRIES)
+        return;
+      entry->info_tries = 0;
+      entry->due_us[group] = now_us + MIN (INFO_RETRY_US, interval_us (self, group));
+      break;
+    case JKB_GROUP_LIVE:
+      if (++entry->misses >= MISSES_UNTIL_ABSENT)
+        entry->present = FALSE;
+      entry->due_us[group] = now_us + interval_us (self, group);
+      break;
+    default:
+      entry->due_us[group] = now_us + 2 * interval_us (self, JKB_GROUP_LIVE);
+      break;
+    }
+  entry->deadline_us[group] = entry->due_us[group] + interval_us (self, group);
+}
