@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT
+ * SPDX-FileCopyrightText: the jkbmsd contributors
+ *
+ * jkbmsctl: the table of verbs, the global options, --help. Each group of verbs is a file of its
+ * own. One thread.
+ */
+#include "config.h"
+
+#include <glib/gi18n.h>
+#include <langinfo.h>
+#include <locale.h>
+#include <string.h>
+
+#include "core/jkb-error.h"
+#include "ctl/jkb-ctl.h"
+
+static const JkbCtlVerb verbs[] = {
+  { "list", NULL, N_("List the buses and every BMS with its main values"), "jkbmsctl list", 0, 0,
+    jkb_ctl_verb_list },
+  { "show", N_("ID"), N_("Show everything that is known of a BMS"), "jkbmsctl show garage_1 --json",
+    1, 1, jkb_ctl_verb_show },
+  { "get", N_("ID KEY"), N_("Print one value of a BMS, bare"),
+    "jkbmsctl get garage_1 state_of_charge", 2, 2, jkb_ctl_verb_get },
+  { "monitor", N_("[ID…]"), N_("Print a line for every change"), "jkbmsctl monitor garage_1", 0, -1,
+    jkb_ctl_verb_monitor },
+  { "health", NULL, N_("Print good, degraded or down"), "jkbmsctl health --strict", 0, 0,
+    jkb_ctl_verb_health },
+  { "bus list", NULL, N_("List the buses with their counters"), "jkbmsctl bus list", 0, 0,
+    jkb_ctl_verb_bus_list },
+  { "mqtt show", NULL, N_("Show the connection to the MQTT broker"), "jkbmsctl mqtt show", 0, 0,
+    jkb_ctl_verb_mqtt_show },
+  { "forget", N_("ID"), N_("Forget a BMS that is gone"), "jkbmsctl forget garage_13", 1, 1,
+    jkb_ctl_verb_forget },
+#ifdef HAVE_DECODE
+  { "decode", N_("FILE|-"), N_("Explain recorded bytes of a bus (needs no daemon)"),
+    "jkbmsctl decode --json garage.bin", 1, 1, jkb_ctl_verb_decode },
+#endif
+};
+
+static JkbCtl ctl_state = { .bus_type = G_BUS_TYPE_SYSTEM };
+
+/* "bus" and "list" are one verb; "mqtt" alone shows. */
+static const JkbCtlVerb *
+find_verb (int argc, char **argv, int *n_words)
+{
+  g_autofree char *two = argc > 1 ? g_strconcat (argv[0], " ", argv[1], NULL) : NULL;
+
+  for (gsize i = 0; i < G_N_ELEMENTS (verbs); i++)
+    {
+      *n_words = strchr (verbs[i].name, ' ') != NULL ? 2 : 1;
+      if (strcmp (verbs[i].name, *n_words == 2 && two != NULL ? two : argv[0]) == 0)
+        return &verbs[i];
+    }
+  *n_words = 1;
+  if (strcmp (argv[0], "mqtt") == 0 && (argc == 1 || argv[1][0] == '-'))
+    return find_verb (2, (char *[]) { argv[0], (char *) "show" }, &(int) { 0 });
+  return NULL;
+}
+
+static void
+append_verbs (GString *out, const char *first_word)
+{
+  gsize n = first_word != NULL ? strlen (first_word) : 0;
+
+  for (gsize i = 0; i < G_N_ELEMENTS (verbs); i++)
+    {
+      const JkbCtlVerb *verb = &verbs[i];
+      g_autofree char *left = NULL;
+
+      if (n > 0 && (strncmp (verb->name, first_word, n) != 0 || verb->name[n] != ' '))
+        continue;
+      left = g_strjoin (" ", verb->name, verb->arguments != NULL ? _(verb->arguments) : NULL, NULL);
+      g_string_append_printf (out, "\n  %s%*s  %s", left,
+                              MAX (0, 16 - (int) g_utf8_strlen (left, -1)), "", _(verb->summary));
+    }
+}
+
+static GOptionContext *
+main_context (JkbCtl *ctl, gboolean *version)
+{
+  const GOptionEntry entries[] = {
+    { "version", 0, 0, G_OPTION_ARG_NONE, version, N_("Print the version"), NULL }, { NULL }
+  };
+  GOptionContext *context = g_option_context_new (_("VERB [ARGUMENT…]"));
+  g_autoptr(GString) summary = g_string_new (_("Talks to jkbmsd, the daemon for JK BMS.\n\nVerbs:"));
+
+  append_verbs (summary, NULL);
+  g_option_context_set_summary (context, summary->str);
+  g_option_context_set_description (
+    context, _("“jkbmsctl VERB --help” explains a verb. ID is the id or name of a BMS, or the\n"
+               "beginning of it. Without a bus option, JKBMSD_BUS_ADDRESS names the D-Bus daemon."));
+  g_option_context_set_main_group (context, jkb_ctl_global_options (ctl));
+  g_option_context_add_main_entries (context, entries, PACKAGE);
+  g_option_context_set_strict_posix (context, TRUE);
+  return context;
+}
+
+static int
+unknown_verb (int argc, char **argv)
+{
+  g_autoptr(GString) group = g_string_new (NULL);
+
+  append_verbs (group, argv[0]);
+  if (group->len == 0)
+    g_printerr (_("jkbmsctl: there is no verb “%s” (see “jkbmsctl --help”)\n"), argv[0]);
+  else if (argc > 1 && (strcmp (argv[1], "--help") == 0 || strcmp (argv[1], "-h") == 0))
+    {
+      g_print (_("Verbs:%s\n"), group->str);
+      return JKB_CTL_OK;
+    }
+  else
+    g_printerr (_("jkbmsctl: “%s” needs one of its verbs (see “jkbmsctl %s --help”)\n"), argv[0],
+                argv[0]);
+  return JKB_CTL_USAGE;
+}
+
+/* Everything printed is UTF-8 or the locale's own; "C" alone says only that nobody chose. */
+static void
+set_locale (void)
+{
+  setlocale (LC_ALL, "");
+  if (strcmp (nl_langinfo (CODESET), "ANSI_X3.4-1968") == 0)
+    setlocale (LC_CTYPE, "C.UTF-8");
+  bindtextdomain (PACKAGE, LOCALEDIR);
+  bind_textdomain_codeset (PACKAGE, "UTF-8");
+  textdomain (PACKAGE);
+}
+
+int
+main (int argc, char **argv)
+{
+  JkbCtl *ctl = &ctl_state;
+  g_autoptr(GOptionContext) context = NULL;
+  g_autoptr(GError) error = NULL;
+  const JkbCtlVerb *verb;
+  gboolean version = FALSE;
+  int n_words, status;
+
+  set_locale ();
+  g_set_prgname ("jkbmsctl");
+  jkb_error_quark ();
+  if (g_getenv ("JKBMSD_BUS_ADDRESS") != NULL)
+    {
+      ctl->bus_type = G_BUS_TYPE_NONE;
+      ctl->address = g_strdup (g_getenv ("JKBMSD_BUS_ADDRESS"));
+    }
+  context = main_context (ctl, &version);
+  if (!g_option_context_parse (context, &argc, &argv, &error))
+    return jkb_ctl_fail_usage (error->message);
+  if (version)
+    {
+      g_print ("jkbmsctl %s\n", VERSION);
+      return JKB_CTL_OK;
+    }
+  if (argc < 2)
+    return jkb_ctl_fail_usage (_("say what to do, for example “jkbmsctl list” (see “jkbmsctl --help”)"));
+  verb = find_verb (argc - 1, argv + 1, &n_words);
+  if (verb == NULL)
+    return unknown_verb (argc - 1, argv + 1);
+  status = verb->run (ctl, verb, argc - n_words, argv + n_words);
+  g_clear_object (&ctl->connection);
+  g_free (ctl->address);
+  return status;
+}
