@@ -62,8 +62,13 @@ void jkb_inbox_push_status (JkbInbox *inbox, const JkbLinkStatus *status);
  * without its knowing; G_MAXINT64 when none do. */
 gint64 jkb_inbox_owed (JkbInbox *inbox);
 
-/* Wakes the main loop when it is due at @monotonic_us. Cheap when it is not. */
+/* Wakes the main loop when it is due at @monotonic_us. Cheap when it is not. To be called once after
+ * each batch of records. */
 void jkb_inbox_wake (JkbInbox *inbox, gint64 monotonic_us);
+
+/* Whether the ring is half full or more. A reader that can wait, since its bytes are in a file, does
+ * so until it is not. */
+gboolean jkb_inbox_is_crowded (JkbInbox *inbox);
 
 /* ---- main thread ---- */
 
