@@ -21,11 +21,16 @@ typedef struct
   JkbTiming timing;
   double reply_timeout; /* s, for reply-timeout=auto */
 
+  /* The bytes lie in a file: the reader waits for the main loop rather than lose frames, silence is
+   * no fault, and the end is no reason to open it again. */
+  gboolean recorded;
+
   /* Whether the part behind "scheme:" can be understood. No I/O. */
   gboolean (*check) (const char *rest, GError **error);
 
-  /* Opens and configures it. May block no longer than 5 s and gives up at once when @stop_fd
-   * becomes readable. Errors say what to do, in one English sentence. */
+  /* Opens and configures it. May block no longer than 5 s and gives up at once, with
+   * G_IO_ERROR_CANCELLED, when @stop_fd becomes readable. Other errors are JKB_ERROR_IO and say what
+   * to do, in one English sentence that names the port. */
   JkbTransport *(*open) (const char *rest, const JkbBusConfig *config, int stop_fd, GError **error);
 
   /* What to poll() for input; the same until close. */
@@ -35,13 +40,15 @@ typedef struct
   gssize (*read) (JkbTransport *transport, guint8 *buffer, gsize size);
   gssize (*write) (JkbTransport *transport, const guint8 *bytes, gsize size);
 
-  /* Nullable. The next @n_bytes are wanted together: input need not be signalled before. */
+  /* Nullable. The next @n_bytes are wanted together: input need not be signalled before. Cheap when
+   * @n_bytes is what it was. */
   void (*set_low_water) (JkbTransport *transport, gsize n_bytes);
 
-  /* Nullable. A directory whose changes may mean that the device is back (hot-plug). */
-  char *(*watch_directory) (const char *rest);
+  /* Nullable. The existing directories whose changes may mean that the device is back (hot-plug). */
+  char **(*watch_directories) (const char *rest);
 
-  /* Text for the end of input: "peer closed the connection", "adapter unplugged". */
+  /* Text for the end of input, @errsv 0, or for an error of read(): "peer closed the connection",
+   * "adapter unplugged". */
   const char *(*describe_end) (JkbTransport *transport, int errsv);
 
   /* The timing of what was opened, where it differs from .timing (replay, a file's speed). Nullable. */
@@ -50,12 +57,19 @@ typedef struct
   void (*close) (JkbTransport *transport);
 } JkbTransportClass;
 
+extern const JkbTransportClass jkb_transport_serial;
+extern const JkbTransportClass jkb_transport_tcp;
+extern const JkbTransportClass jkb_transport_replay;
+
 /**
  * jkb_transport_find:
  * @uri: "serial:/dev/…", "tcp:HOST:PORT", "replay:FILE?…"
  * @rest: (out): the part behind the colon, inside @uri
  *
- * Returns: (nullable): the class, with @error set when the scheme is unknown or check() says no
+ * Any thread, no I/O. Texts of errors never hold the URI: a password may be in it.
+ *
+ * Returns: (nullable): the class; %NULL with %JKB_ERROR_INVALID_ARGUMENT when the scheme is unknown or
+ *   check() says no
  */
 const JkbTransportClass *jkb_transport_find (const char *uri, const char **rest, GError **error);
 

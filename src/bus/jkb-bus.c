@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT
+ * SPDX-FileCopyrightText: the jkbmsd contributors
+ *
+ * The main thread's side of one RS485 bus: owns its configuration, inbox and reader. Main thread
+ * only.
+ */
+#include "bus/jkb-bus.h"
+
+#include "bus/jkb-health.h"
+#include "bus/jkb-reader.h"
+#include "bus/jkb-transport.h"
+#include "core/jkb-log.h"
+
+struct _JkbBus
+{
+  GObject parent_instance;
+
+  JkbBusConfig *config;
+  const JkbTransportClass *klass; /* NULL: the URI is wrong, and the error says so */
+  JkbInbox *inbox;
+  JkbReader *reader;
+  gboolean running;
+
+  JkbLinkStatus status;
+  JkbHealth health;
+
+  JkbBusFrameFunc frame_func;
+  JkbBusDrainedFunc drained_func;
+  gpointer user_data;
+};
+
+G_DEFINE_TYPE (JkbBus, jkb_bus, G_TYPE_OBJECT)
+
+enum
+{
+  CHANGED,
+  N_SIGNALS
+};
+
+static guint signals[N_SIGNALS];
+
+static void
+on_inbox_frame (const JkbFrame *frame, gpointer user_data)
+{
+  JkbBus *self = user_data;
+
+  self->frame_func (self, frame, self->user_data);
+}
+
+static void
+on_inbox_status (const JkbLinkStatus *status, gpointer user_data)
+{
+  JkbBus *self = user_data;
+
+  self->status = *status;
+  g_signal_emit (self, signals[CHANGED], 0);
+}
+
+static void
+get_report (JkbBus *self, JkbReaderReport *report)
+{
+  if (self->reader != NULL)
+    jkb_reader_get_report (self->reader, report);
+  else
+    *report = (JkbReaderReport){ 0 };
+}
+
+static void
+on_inbox_drained (gpointer user_data)
+{
+  JkbBus *self = user_data;
+  JkbReaderReport report;
+
+  get_report (self, &report);
+  jkb_health_note (&self->health, g_get_monotonic_time (), &report);
+  self->drained_func (self, self->user_data);
+}
+
+/* The inbox goes after the reader, which pushes to the last. */
+static void
+jkb_bus_finalize (GObject *object)
+{
+  JkbBus *self = JKB_BUS (object);
+
+  g_clear_pointer (&self->reader, jkb_reader_free);
+  g_clear_pointer (&self->inbox, jkb_inbox_free);
+  jkb_bus_config_free (self->config);
+  G_OBJECT_CLASS (jkb_bus_parent_class)->finalize (object);
+}
+
+static void
+jkb_bus_class_init (JkbBusClass *klass)
+{
+  G_OBJECT_CLASS (klass)->finalize = jkb_bus_finalize;
+  signals[CHANGED] = g_signal_new ("changed", JKB_TYPE_BUS, G_SIGNAL_RUN_LAST, 0, NULL, NULL, NULL,
+                                   G_TYPE_NONE, 0);
+}
+
+static void
+jkb_bus_init (JkbBus *self)
+{
+  self->status.state = JKB_LINK_DOWN;
+  self->status.role = JKB_ROLE_IDLE;
+}
+
+JkbBus *
+jkb_bus_new (const JkbBusConfig *config, JkbBusFrameFunc frame, JkbBusDrainedFunc drained,
+             gpointer user_data)
+{
+  JkbBus *self = g_object_new (JKB_TYPE_BUS, NULL);
+  g_autoptr(GError) error = NULL;
+  const char *rest;
+
+  self->config = jkb_bus_config_copy (config);
+  self->frame_func = frame;
+  self->drained_func = drained;
+  self->user_data = user_data;
+  self->inbox = jkb_inbox_new ();
+  jkb_inbox_attach (self->inbox, on_inbox_frame, on_inbox_status, on_inbox_drained, self);
+  self->klass = jkb_transport_find (self->config->uri, &rest, &error);
+  if (self->klass != NULL)
+    self->reader = jkb_reader_new (self->config, self->klass, rest, self->inbox);
+  else
+    g_strlcpy (self->status.error, error->message, sizeof self->status.error);
+  return self;
+}
+
+void
+jkb_bus_start (JkbBus *self)
+{
+  JkbReaderReport report;
+
+  if (self->running || !self->config->enabled)
+    return;
+  if (self->reader == NULL)
+    {
+      jkb_log (G_LOG_LEVEL_WARNING, self->config->name, NULL, "%s", self->status.error);
+      return;
+    }
+  get_report (self, &report);
+  jkb_health_start (&self->health, g_get_monotonic_time (), &report);
+  self->running = TRUE;
+  jkb_reader_start (self->reader);
+}
+
+void
+jkb_bus_stop (JkbBus *self)
+{
+  if (!self->running)
+    return;
+  self->running = FALSE;
+  jkb_reader_stop (self->reader);
+  jkb_inbox_drain (self->inbox);
+}
+
+void
+jkb_bus_reconnect (JkbBus *self)
+{
+  if (self->running)
+    jkb_reader_reconnect (self->reader);
+}
+
+void
+jkb_bus_set_due (JkbBus *self, gint64 monotonic_us)
+{
+  jkb_inbox_set_due (self->inbox, monotonic_us);
+}
+
+const JkbBusConfig *
+jkb_bus_peek_config (JkbBus *self)
+{
+  return self->config;
+}
+
+const char *
+jkb_bus_get_name (JkbBus *self)
+{
+  return self->config->name;
+}
+
+JkbLinkState
+jkb_bus_get_state (JkbBus *self)
+{
+  return self->status.state;
+}
+
+JkbRole
+jkb_bus_get_role (JkbBus *self)
+{
+  return self->status.role;
+}
+
+gboolean
+jkb_bus_get_writable (JkbBus *self)
+{
+  return self->status.writable;
+}
+
+const char *
+jkb_bus_get_last_error (JkbBus *self)
+{
+  return self->status.error;
+}
+
+void
+jkb_bus_get_counters (JkbBus *self, JkbBusCounters *counters)
+{
+  JkbReaderReport report;
+
+  get_report (self, &report);
+  *counters = report.counters;
+  counters->overruns = jkb_inbox_get_overruns (self->inbox);
+}
+
+guint
+jkb_bus_get_health (JkbBus *self, gint64 monotonic_us, char **reason)
+{
+  gint64 timeout_us = (gint64) (self->config->no_data_timeout * G_USEC_PER_SEC);
+  JkbReaderReport report;
+
+  get_report (self, &report);
+  jkb_health_note (&self->health, monotonic_us, &report);
+  if (self->klass != NULL && self->klass->recorded)
+    timeout_us = 0;
+  return jkb_health_score (&self->health, monotonic_us, &report, self->status.state,
+                           self->status.error, timeout_us, reason);
+}
+
+gint64
+jkb_bus_get_reader_beat (JkbBus *self)
+{
+  return self->running ? jkb_reader_get_beat (self->reader) : g_get_monotonic_time ();
+}
+
+const char *
+jkb_link_state_name (JkbLinkState state)
+{
+  static const char *const names[] = { "connecting", "up", "down" };
+
+  return names[state];
+}
+
+const char *
+jkb_role_name (JkbRole role)
+{
+  static const char *const names[] = { "idle", "listening", "polling", "yielding" };
+
+  return names[role];
+}

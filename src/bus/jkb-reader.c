@@ -1,0 +1,655 @@
+/* SPDX-License-Identifier: MIT
+ * SPDX-FileCopyrightText: the jkbmsd contributors
+ *
+ * The reader thread. What it alone touches, what both threads touch (all of it atomic) and what is
+ * constant stand apart in the struct. The thread waits in one place, wait_for(); bytes come in in
+ * one place, read_port().
+ */
+#include "bus/jkb-reader.h"
+
+#include <errno.h>
+#include <gio/gio.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "bus/jkb-backoff.h"
+#include "bus/jkb-hotplug.h"
+#include "bus/jkb-line-watch.h"
+#include "bus/jkb-urgency.h"
+#include "core/jkb-log.h"
+
+#define BITS_PER_BYTE 10                /* 8N1 */
+#define READ_MAX (64 * 1024)            /* bytes per pass: commands and wake-ups have their turn */
+#define LOW_WATER_PATIENCE_US 30000     /* beyond what the line needs for the rest of a record */
+#define SETTLE_US 100000                /* udev needs a moment between node, group and link */
+#define CROWDED_US 1000                 /* nap of a recording while the main loop is behind */
+
+typedef enum
+{
+  END_COMMAND,  /* stop or reconnect */
+  END_REOPEN,   /* nothing useful came: another try with an open port */
+  END_LOST,     /* the port is gone, or could not be opened */
+  END_FINISHED  /* a recording is over */
+} End;
+
+typedef enum
+{
+  COUNT_BYTES,
+  COUNT_FRAMES,
+  COUNT_REQUESTS,
+  COUNT_CHECKSUM_ERRORS,
+  COUNT_ACK_ERRORS,
+  COUNT_UNATTRIBUTED,
+  COUNT_RESYNCS,
+  COUNT_RECONNECTS,
+  N_COUNTS
+} Count;
+
+struct _JkbReader
+{
+  /* constant */
+  const JkbBusConfig *config;
+  const JkbTransportClass *klass;
+  const char *rest;
+  JkbInbox *inbox;
+  int command_fd; /* readable: look at stop and reconnect */
+
+  /* main thread */
+  GThread *thread;
+
+  /* both threads */
+  _Atomic gboolean stop;
+  _Atomic gboolean reconnect;
+  _Atomic gint64 beat_us;
+  _Atomic gint64 last_bytes_us;
+  _Atomic gint64 last_frame_us;
+  _Atomic guint64 counts[N_COUNTS];
+
+  /* reader thread */
+  JkbTransport *transport;
+  JkbStream *stream;
+  JkbLinkStatus status; /* as last handed over */
+  JkbBackoff backoff;
+  JkbLineWatch watch;
+  JkbUrgency urgency;
+  GRand *random;
+  guint32 sequence;
+  gboolean opened;   /* at least once */
+  gboolean starved;  /* the last read brought nothing */
+  gboolean hurried;  /* the last read brought more than the line could */
+  gint64 read_us;    /* of the last bytes */
+  int hotplug_fd;    /* while the port is absent, else -1 */
+  char *reported;    /* the fault that the log knows of */
+};
+
+static void
+count_set (JkbReader *self, Count count, guint64 value)
+{
+  atomic_store_explicit (&self->counts[count], value, memory_order_relaxed);
+}
+
+static guint64
+count_get (JkbReader *self, Count count)
+{
+  return atomic_load_explicit (&self->counts[count], memory_order_relaxed);
+}
+
+static void
+publish_counters (JkbReader *self)
+{
+  const JkbStreamCounters *counters = jkb_stream_counters (self->stream);
+
+  count_set (self, COUNT_BYTES, counters->bytes);
+  count_set (self, COUNT_FRAMES, counters->frames);
+  count_set (self, COUNT_REQUESTS, counters->requests);
+  count_set (self, COUNT_CHECKSUM_ERRORS, counters->checksum_errors);
+  count_set (self, COUNT_ACK_ERRORS, counters->ack_errors);
+  count_set (self, COUNT_UNATTRIBUTED, counters->unattributed);
+  count_set (self, COUNT_RESYNCS, counters->resyncs);
+}
+
+/* ---- waiting ---- */
+
+static gboolean
+has_command (JkbReader *self)
+{
+  return atomic_load_explicit (&self->stop, memory_order_acquire)
+         || atomic_load_explicit (&self->reconnect, memory_order_acquire);
+}
+
+/* Clear first, look second: a command given in between is either seen or makes the fd readable. */
+static gboolean
+take_stop (JkbReader *self)
+{
+  eventfd_t count;
+
+  eventfd_read (self->command_fd, &count);
+  if (atomic_exchange_explicit (&self->reconnect, FALSE, memory_order_acq_rel))
+    memset (&self->backoff, 0, sizeof self->backoff);
+  return atomic_load_explicit (&self->stop, memory_order_acquire);
+}
+
+static gint64
+beat (JkbReader *self)
+{
+  gint64 now_us = g_get_monotonic_time ();
+
+  atomic_store_explicit (&self->beat_us, now_us, memory_order_relaxed);
+  return now_us;
+}
+
+/* Waits until @until_us, a command, or input on @fd (-1: none); no longer than the idle time.
+ * Returns: the poll() events of @fd. */
+static short
+wait_for (JkbReader *self, int fd, gint64 until_us)
+{
+  struct pollfd fds[] = { { .fd = self->command_fd, .events = POLLIN },
+                          { .fd = fd, .events = POLLIN } };
+  gint64 left_us = CLAMP (until_us - g_get_monotonic_time (), 0, JKB_READER_IDLE_US);
+  struct timespec timeout = { .tv_sec = left_us / G_USEC_PER_SEC,
+                              .tv_nsec = left_us % G_USEC_PER_SEC * 1000 };
+
+  if (ppoll (fds, G_N_ELEMENTS (fds), &timeout, NULL) <= 0)
+    return 0;
+  return fds[1].revents;
+}
+
+/* ---- what the main loop is told ---- */
+
+static void
+set_error_text (JkbLinkStatus *status, const char *text)
+{
+  const char *end;
+
+  g_strlcpy (status->error, text, sizeof status->error);
+  if (!g_utf8_validate (status->error, -1, &end)) /* cut within a character */
+    status->error[end - status->error] = '\0';
+}
+
+static void
+push_status (JkbReader *self, JkbLinkState state, const char *error)
+{
+  JkbLinkStatus status = { .state = state,
+                           .role = state == JKB_LINK_UP ? JKB_ROLE_LISTENING : JKB_ROLE_IDLE,
+                           .reconnects = (guint32) count_get (self, COUNT_RECONNECTS) };
+
+  set_error_text (&status, error);
+  if (status.state == self->status.state && status.reconnects == self->status.reconnects
+      && g_str_equal (status.error, self->status.error))
+    return;
+  self->status = status;
+  jkb_inbox_push_status (self->inbox, &status);
+}
+
+/* One line per fault: the same one again is no news. */
+static void
+report_fault (JkbReader *self, const char *text)
+{
+  if (g_strcmp0 (self->reported, text) == 0)
+    return;
+  g_free (self->reported);
+  self->reported = g_strdup (text);
+  jkb_log (G_LOG_LEVEL_WARNING, self->config->name, NULL, "%s", text);
+}
+
+static void
+report_recovery (JkbReader *self)
+{
+  if (self->reported != NULL)
+    jkb_log (G_LOG_LEVEL_MESSAGE, self->config->name, NULL, "frames arrive again");
+  g_clear_pointer (&self->reported, g_free);
+  push_status (self, JKB_LINK_UP, "");
+}
+
+/* ---- frames ---- */
+
+static void
+wait_while_crowded (JkbReader *self)
+{
+  while (jkb_inbox_is_crowded (self->inbox) && !has_command (self))
+    wait_for (self, -1, beat (self) + CROWDED_US);
+}
+
+static void
+hand_over (JkbReader *self, const JkbEvent *event, gint64 now_us)
+{
+  JkbFrame frame;
+
+  frame.monotonic_us = event->monotonic_us;
+  frame.realtime_us = g_get_real_time () - (now_us - event->monotonic_us);
+  frame.sequence = self->sequence++;
+  frame.address = (guint8) event->address;
+  frame.evidence = (guint8) event->evidence;
+  frame.type = event->type;
+  memcpy (frame.data, event->bytes, sizeof frame.data);
+  jkb_inbox_push (self->inbox, &frame, jkb_urgency_check (&self->urgency, &frame));
+  if (self->klass->recorded)
+    wait_while_crowded (self);
+}
+
+static void
+handle_events (JkbReader *self, gint64 now_us)
+{
+  JkbEvent event;
+
+  while (jkb_stream_next (self->stream, now_us, &event))
+    {
+      if (event.kind != JKB_EVENT_FRAME)
+        continue;
+      atomic_store_explicit (&self->last_frame_us, event.monotonic_us, memory_order_relaxed);
+      jkb_backoff_note_frame (&self->backoff, event.monotonic_us);
+      if (self->reported != NULL || self->status.error[0] != '\0')
+        report_recovery (self);
+      if (event.drop == JKB_DROP_NONE && event.address >= 0
+          && jkb_frame_group (event.type) != JKB_N_GROUPS)
+        hand_over (self, &event, now_us);
+    }
+}
+
+/* ---- an open port ---- */
+
+static gint64
+line_time_us (JkbReader *self, gsize n_bytes)
+{
+  return (gint64) ((guint64) n_bytes * BITS_PER_BYTE * G_USEC_PER_SEC / MAX (self->config->baud, 1));
+}
+
+static void
+note_bytes (JkbReader *self, gsize n_bytes, gint64 now_us)
+{
+  self->starved = n_bytes == 0;
+  if (n_bytes == 0)
+    return;
+  self->hurried = line_time_us (self, n_bytes) > 2 * (now_us - self->read_us);
+  self->read_us = now_us;
+  atomic_store_explicit (&self->last_bytes_us, now_us, memory_order_relaxed);
+}
+
+/* Reads what is there. Returns: %FALSE with @errsv at the end of input, 0 for a regular one. */
+static gboolean
+read_port (JkbReader *self, short events, int *errsv)
+{
+  gint64 now_us = g_get_monotonic_time ();
+  gsize total = 0, room;
+  gssize n;
+
+  do
+    {
+      guint8 *place = jkb_stream_reserve (self->stream, &room);
+
+      n = self->klass->read (self->transport, place, room);
+      *errsv = n < 0 ? errno : 0;
+      if (n <= 0)
+        break;
+      jkb_stream_commit (self->stream, (gsize) n, now_us);
+      handle_events (self, now_us);
+      total += (gsize) n;
+    }
+  while ((gsize) n == room && total < READ_MAX);
+  note_bytes (self, total, now_us);
+  if (n > 0 || *errsv == EINTR)
+    return TRUE;
+  return *errsv == EAGAIN && (total > 0 || (events & (POLLHUP | POLLERR | POLLNVAL)) == 0);
+}
+
+/* One wake-up per record, not one per read: while a record is incomplete, TCP is asked to signal
+ * only the whole of it, and a serial port, where input cannot be held back, is left alone for the
+ * time that the line needs for the rest. Neither when that did not work the last time: bytes that
+ * stopped coming are waited for one by one, and a pty knows no speed. */
+static short
+wait_for_bytes (JkbReader *self, gint64 now_us, gint64 until_us)
+{
+  gsize missing = self->starved ? 1 : jkb_stream_missing (self->stream);
+  int fd = self->klass->get_fd (self->transport);
+
+  if (self->klass->set_low_water != NULL)
+    {
+      self->klass->set_low_water (self->transport, missing);
+      if (missing > 1)
+        until_us = MIN (until_us, now_us + line_time_us (self, missing) + LOW_WATER_PATIENCE_US);
+    }
+  else if (missing > 1 && !self->klass->recorded && !self->hurried)
+    {
+      until_us = MIN (until_us, now_us + line_time_us (self, missing));
+      fd = -1;
+    }
+  return wait_for (self, fd, until_us);
+}
+
+static void
+describe_verdict (JkbReader *self, JkbLineVerdict verdict, char *text, gsize size)
+{
+  double seconds = self->config->no_data_timeout;
+
+  switch (verdict)
+    {
+    case JKB_LINE_SILENT:
+      g_snprintf (text, size,
+                  "no bytes for %g s: nobody polls this bus, or A, B or the adapter is not connected",
+                  seconds);
+      break;
+    case JKB_LINE_UNANSWERED:
+      g_snprintf (text, size, "requests but no answers for %g s: no BMS at the addresses asked for",
+                  seconds);
+      break;
+    default:
+      g_snprintf (text, size,
+                  "bytes but no frames for %g s: wrong speed (%u baud is set), A and B swapped, or "
+                  "another protocol", seconds, self->config->baud);
+      break;
+    }
+}
+
+/* Returns: %FALSE when the port is to be opened anew. */
+static gboolean
+watch_line (JkbReader *self, gint64 now_us)
+{
+  const JkbStreamCounters *counters = jkb_stream_counters (self->stream);
+  JkbLineVerdict verdict = jkb_line_watch_check (&self->watch, now_us, counters->bytes,
+                                                 counters->frames, counters->requests);
+  char text[sizeof self->status.error];
+
+  if (verdict == JKB_LINE_GOOD)
+    return TRUE;
+  describe_verdict (self, verdict, text, sizeof text);
+  report_fault (self, text);
+  push_status (self, JKB_LINK_UP, text);
+  if (verdict == JKB_LINE_GARBAGE)
+    jkb_stream_reset (self->stream);
+  return verdict == JKB_LINE_UNANSWERED || verdict == JKB_LINE_GARBAGE;
+}
+
+static gint64
+next_deadline (JkbReader *self)
+{
+  gint64 stream_us = jkb_stream_deadline (self->stream);
+  gint64 owed_us = jkb_inbox_owed (self->inbox);
+
+  return MIN (MIN (stream_us, owed_us), jkb_line_watch_deadline (&self->watch));
+}
+
+static void
+finish_stream (JkbReader *self)
+{
+  gint64 now_us = g_get_monotonic_time ();
+
+  jkb_stream_finish (self->stream);
+  handle_events (self, now_us);
+  publish_counters (self);
+  jkb_inbox_wake (self->inbox, now_us);
+}
+
+static End
+end_of_input (JkbReader *self, int errsv)
+{
+  const char *text = self->klass->describe_end (self->transport, errsv);
+  gboolean finished = self->klass->recorded && errsv == 0;
+
+  if (finished)
+    {
+      finish_stream (self);
+      jkb_log (G_LOG_LEVEL_MESSAGE, self->config->name, NULL, "%s", text);
+    }
+  else
+    {
+      publish_counters (self);
+      report_fault (self, text);
+    }
+  push_status (self, JKB_LINK_DOWN, text);
+  return finished ? END_FINISHED : END_LOST;
+}
+
+static End
+serve_port (JkbReader *self)
+{
+  for (;;)
+    {
+      gint64 now_us = beat (self);
+      short events;
+      int errsv;
+
+      handle_events (self, now_us);
+      publish_counters (self);
+      jkb_inbox_wake (self->inbox, now_us);
+      if (has_command (self))
+        return END_COMMAND;
+      if (!watch_line (self, now_us))
+        return END_REOPEN;
+      events = wait_for_bytes (self, now_us, next_deadline (self));
+      if (!read_port (self, events, &errsv))
+        return end_of_input (self, errsv);
+    }
+}
+
+/* ---- opening ---- */
+
+static void
+end_hotplug (JkbReader *self)
+{
+  if (self->hotplug_fd >= 0)
+    close (self->hotplug_fd);
+  self->hotplug_fd = -1;
+}
+
+/* Begins before the attempt: what changes while it fails is not missed. */
+static void
+begin_hotplug (JkbReader *self)
+{
+  g_auto(GStrv) directories = NULL;
+
+  end_hotplug (self);
+  if (self->klass->watch_directories == NULL)
+    return;
+  directories = self->klass->watch_directories (self->rest);
+  self->hotplug_fd = jkb_hotplug_open (directories);
+}
+
+static void
+start_stream (JkbReader *self)
+{
+  JkbTiming timing = self->klass->get_timing != NULL ? self->klass->get_timing (self->transport)
+                                                     : self->klass->timing;
+  gint64 timeout_us = (gint64) (self->config->no_data_timeout * G_USEC_PER_SEC);
+  gint64 now_us = g_get_monotonic_time ();
+
+  if (self->stream == NULL)
+    self->stream = jkb_stream_new (timing);
+  else
+    jkb_stream_reset (self->stream);
+  self->starved = TRUE;
+  self->read_us = now_us;
+  jkb_line_watch_start (&self->watch, self->klass->recorded ? 0 : timeout_us, now_us,
+                        count_get (self, COUNT_BYTES), count_get (self, COUNT_FRAMES),
+                        count_get (self, COUNT_REQUESTS));
+}
+
+/* @keep_error: the port was open a moment ago and what was wrong with it may still be. */
+static gboolean
+open_port (JkbReader *self, gboolean keep_error)
+{
+  g_autoptr(GError) error = NULL;
+
+  begin_hotplug (self);
+  self->transport = self->klass->open (self->rest, self->config, self->command_fd, &error);
+  if (self->transport == NULL)
+    {
+      if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+        return FALSE;
+      report_fault (self, error->message);
+      push_status (self, JKB_LINK_DOWN, error->message);
+      return FALSE;
+    }
+  end_hotplug (self);
+  if (self->opened)
+    count_set (self, COUNT_RECONNECTS, count_get (self, COUNT_RECONNECTS) + 1);
+  else
+    jkb_log (G_LOG_LEVEL_INFO, self->config->name, NULL, "opened %s", self->config->uri);
+  self->opened = TRUE;
+  start_stream (self);
+  push_status (self, JKB_LINK_UP, keep_error ? self->status.error : "");
+  return TRUE;
+}
+
+static void
+close_port (JkbReader *self)
+{
+  self->klass->close (self->transport);
+  self->transport = NULL;
+}
+
+/* Waits for the next attempt: until @until_us, a command, or a change of the port's directory. */
+static void
+wait_for_retry (JkbReader *self, gint64 until_us)
+{
+  if (self->hotplug_fd < 0)
+    begin_hotplug (self);
+  while (!has_command (self))
+    {
+      gint64 now_us = beat (self);
+
+      if (now_us >= until_us)
+        return;
+      if (wait_for (self, self->hotplug_fd, until_us) != 0)
+        {
+          jkb_hotplug_clear (self->hotplug_fd);
+          wait_for (self, -1, now_us + SETTLE_US);
+          return;
+        }
+    }
+}
+
+static void
+wait_after (JkbReader *self, End end)
+{
+  gint64 delay_us;
+
+  if (end == END_FINISHED)
+    wait_for_retry (self, G_MAXINT64);
+  if (end != END_LOST)
+    return;
+  delay_us = jkb_backoff_fail (&self->backoff, self->config->reconnect_min,
+                               self->config->reconnect_max, g_rand_double (self->random));
+  wait_for_retry (self, g_get_monotonic_time () + delay_us);
+}
+
+static gpointer
+reader_thread (gpointer data)
+{
+  JkbReader *self = data;
+  End end = END_COMMAND;
+
+  while (!take_stop (self))
+    {
+      beat (self);
+      if (end == END_COMMAND)
+        push_status (self, JKB_LINK_CONNECTING, "");
+      if (open_port (self, end == END_REOPEN))
+        {
+          end = serve_port (self);
+          close_port (self);
+        }
+      else
+        end = END_LOST;
+      if (!has_command (self))
+        wait_after (self, end);
+    }
+  end_hotplug (self);
+  push_status (self, JKB_LINK_DOWN, "");
+  return NULL;
+}
+
+/* ---- main thread ---- */
+
+JkbReader *
+jkb_reader_new (const JkbBusConfig *config, const JkbTransportClass *klass, const char *rest,
+                JkbInbox *inbox)
+{
+  JkbReader *self = g_new0 (JkbReader, 1);
+
+  self->config = config;
+  self->klass = klass;
+  self->rest = rest;
+  self->inbox = inbox;
+  self->command_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (self->command_fd < 0)
+    g_error ("cannot create an eventfd: %s", g_strerror (errno));
+  self->hotplug_fd = -1;
+  self->random = g_rand_new ();
+  self->status.state = JKB_LINK_DOWN;
+  return self;
+}
+
+void
+jkb_reader_free (JkbReader *self)
+{
+  if (self == NULL)
+    return;
+  jkb_reader_stop (self);
+  g_clear_pointer (&self->stream, jkb_stream_free);
+  g_rand_free (self->random);
+  g_free (self->reported);
+  close (self->command_fd);
+  g_free (self);
+}
+
+void
+jkb_reader_start (JkbReader *self)
+{
+  if (self->thread != NULL)
+    return;
+  atomic_store_explicit (&self->stop, FALSE, memory_order_release);
+  beat (self);
+  self->thread = g_thread_new (self->config->name, reader_thread, self);
+}
+
+static void
+command (JkbReader *self, _Atomic gboolean *flag)
+{
+  atomic_store_explicit (flag, TRUE, memory_order_release);
+  eventfd_write (self->command_fd, 1);
+}
+
+void
+jkb_reader_stop (JkbReader *self)
+{
+  if (self->thread == NULL)
+    return;
+  command (self, &self->stop);
+  g_thread_join (self->thread);
+  self->thread = NULL;
+}
+
+void
+jkb_reader_reconnect (JkbReader *self)
+{
+  if (self->thread != NULL)
+    command (self, &self->reconnect);
+}
+
+void
+jkb_reader_get_report (JkbReader *self, JkbReaderReport *report)
+{
+  *report = (JkbReaderReport){
+    .counters = {
+      .bytes_received = count_get (self, COUNT_BYTES),
+      .frames_received = count_get (self, COUNT_FRAMES),
+      .requests_seen = count_get (self, COUNT_REQUESTS),
+      .checksum_errors = count_get (self, COUNT_CHECKSUM_ERRORS),
+      .ack_errors = count_get (self, COUNT_ACK_ERRORS),
+      .unattributed_frames = count_get (self, COUNT_UNATTRIBUTED),
+      .resyncs = count_get (self, COUNT_RESYNCS),
+      .reconnects = count_get (self, COUNT_RECONNECTS),
+    },
+    .last_bytes_us = atomic_load_explicit (&self->last_bytes_us, memory_order_relaxed),
+    .last_frame_us = atomic_load_explicit (&self->last_frame_us, memory_order_relaxed),
+  };
+}
+
+gint64
+jkb_reader_get_beat (JkbReader *self)
+{
+  return atomic_load_explicit (&self->beat_us, memory_order_relaxed);
+}

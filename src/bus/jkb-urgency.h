@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT
+ * SPDX-FileCopyrightText: the jkbmsd contributors
+ *
+ * Which frames the main loop must see at once: those of a BMS just appearing, and those in which an
+ * alarm, a switch or a state changed. All others wait for the next tick.
+ */
+#pragma once
+
+#include "wire/jkb-frame.h"
+
+G_BEGIN_DECLS
+
+#define JKB_URGENCY_STATE 12 /* bytes remembered per address and type */
+
+typedef struct
+{
+  guint8 seen; /* frames, up to those a BMS is confirmed by */
+  guint8 state[JKB_URGENCY_STATE];
+} JkbUrgencyEntry;
+
+/* Zeroed: nothing seen yet. */
+typedef struct
+{
+  JkbUrgencyEntry entries[JKB_N_ADDRESSES + 1][JKB_N_GROUPS]; /* unusual addresses share the last */
+} JkbUrgency;
+
+/* @frame: of a type that has a group */
+gboolean jkb_urgency_check (JkbUrgency *urgency, const JkbFrame *frame);
+
+G_END_DECLS
