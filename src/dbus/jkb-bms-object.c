@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT
+ * SPDX-FileCopyrightText: the jkbmsd contributors
+ *
+ * The object of a BMS: io.github.jkbmsd1.Bms, and Telemetry, Settings and Info from their first
+ * frame on. Main thread only.
+ */
+#include "dbus/jkb-objects.h"
+
+#include "dbus/jkb-table-info.h"
+#include "dbus/jkb-table-skeleton.h"
+#include "dbus/jkb-xml-skeleton.h"
+#include "wire/jkb-alarm.h"
+
+#define BMS_INTERFACE JKB_DBUS_NAME ".Bms"
+
+static GVariant *
+read_bus (const JkbXmlProperty *row, JkbDaemon *daemon, gpointer object)
+{
+  g_autofree char *path
+      = g_strconcat (JKB_DBUS_PATH "/bus/", jkb_bms_get_bus_name (object), NULL);
+
+  return g_variant_new_object_path (path);
+}
+
+static GVariant *
+read_address (const JkbXmlProperty *row, JkbDaemon *daemon, gpointer object)
+{
+  return g_variant_new_uint32 (jkb_bms_get_address (object));
+}
+
+static GVariant *
+read_id (const JkbXmlProperty *row, JkbDaemon *daemon, gpointer object)
+{
+  return g_variant_new_string (jkb_bms_get_id (object));
+}
+
+static GVariant *
+read_name (const JkbXmlProperty *row, JkbDaemon *daemon, gpointer object)
+{
+  return g_variant_new_string (jkb_bms_get_name (object));
+}
+
+static GVariant *
+read_online (const JkbXmlProperty *row, JkbDaemon *daemon, gpointer object)
+{
+  return g_variant_new_boolean (jkb_bms_get_online (object));
+}
+
+static GVariant *
+read_last_seen (const JkbXmlProperty *row, JkbDaemon *daemon, gpointer object)
+{
+  return g_variant_new_uint64 ((guint64) jkb_bms_get_last_seen (object));
+}
+
+static GVariant *
+read_model (const JkbXmlProperty *row, JkbDaemon *daemon, gpointer object)
+{
+  return g_variant_new_string (jkb_bms_get_model (object));
+}
+
+static GVariant *
+read_serial_number (const JkbXmlProperty *row, JkbDaemon *daemon, gpointer object)
+{
+  return g_variant_new_string (jkb_bms_get_serial_number (object));
+}
+
+static const JkbXmlProperty properties[] = {
+  { "Bus", read_bus, 0 },
+  { "Address", read_address, 0 },
+  { "Id", read_id, 0 },
+  { "Name", read_name, 0 },
+  { "Online", read_online, 0 },
+  { "LastSeen", read_last_seen, 0 },
+  { "Model", read_model, 0 },
+  { "SerialNumber", read_serial_number, 0 },
+  { NULL, NULL, 0 },
+};
+
+/* The registry's "bms-removed" takes the object away before the caller is answered. */
+static gboolean
+call_forget (JkbDaemon *daemon, gpointer object, GVariant *parameters, GVariant **reply,
+             GError **error)
+{
+  return jkb_registry_forget (jkb_daemon_get_registry (daemon), jkb_bms_get_id (object), error);
+}
+
+static const JkbXmlMethod methods[] = {
+  { "Forget", JKB_ACTION_CONFIGURE, call_forget },
+  { NULL, NULL, NULL },
+};
+
+static const JkbXmlInterface bms_interface = { BMS_INTERFACE, properties, methods };
+
+JkbObject *
+jkb_bms_object_new (JkbAuthPolicy policy, JkbDaemon *daemon, JkbBms *bms)
+{
+  g_autofree char *path = g_strconcat (JKB_DBUS_PATH "/bms/", jkb_bms_get_id (bms), NULL);
+  JkbObject *self = jkb_object_new (path);
+
+  jkb_object_add (self, jkb_xml_skeleton_new (&bms_interface, policy, daemon, G_OBJECT (bms)));
+  jkb_bms_object_update (self, bms);
+  return self;
+}
+
+static const JkbValues *
+peek_values (gpointer bms, JkbGroup group)
+{
+  return jkb_bms_peek_values (bms, group);
+}
+
+void
+jkb_bms_object_update (JkbObject *self, JkbBms *bms)
+{
+  for (JkbGroup group = JKB_GROUP_LIVE; group < JKB_N_GROUPS; group++)
+    if (jkb_bms_peek_values (bms, group) != NULL
+        && jkb_object_find (self, jkb_table_interface_name (group)) == NULL)
+      jkb_object_add (self, jkb_table_skeleton_new (group, peek_values, G_OBJECT (bms)));
+}
+
+void
+jkb_bms_object_alarm (JkbObject *self, guint bit, gboolean raised, gint64 monotonic_us)
+{
+  const char *key = jkb_alarm_key (bit);
+  const char *severity = jkb_severity_name (jkb_alarm_severity (bit));
+  JkbSkeleton *interface = jkb_object_find (self, BMS_INTERFACE);
+
+  jkb_object_flush (self, monotonic_us);
+  if (raised)
+    jkb_skeleton_emit (interface, "AlarmRaised", g_variant_new ("(ss)", key, severity));
+  else
+    jkb_skeleton_emit (interface, "AlarmCleared", g_variant_new ("(s)", key));
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT
+ * SPDX-FileCopyrightText: the jkbmsd contributors
+ *
+ * The object of the MQTT mirror, io.github.jkbmsd1.Mqtt. Main thread only.
+ */
+#include "dbus/jkb-objects.h"
+
+#include "dbus/jkb-xml-skeleton.h"
+
+static const JkbMqttConfig *
+peek_config (JkbDaemon *daemon)
+{
+  return &jkb_daemon_peek_config (daemon)->mqtt;
+}
+
+static GVariant *
+read_enabled (const JkbXmlProperty *row, JkbDaemon *daemon, gpointer object)
+{
+  return g_variant_new_boolean (peek_config (daemon)->enabled);
+}
+
+static GVariant *
+read_text (const JkbXmlProperty *row, JkbDaemon *daemon, gpointer object)
+{
+  const char *text = G_STRUCT_MEMBER (const char *, peek_config (daemon), row->offset);
+
+  return g_variant_new_string (text != NULL ? text : "");
+}
+
+static GVariant *
+read_seconds (const JkbXmlProperty *row, JkbDaemon *daemon, gpointer object)
+{
+  return g_variant_new_double (G_STRUCT_MEMBER (double, peek_config (daemon), row->offset));
+}
+
+static GVariant *
+read_discovery_prefix (const JkbXmlProperty *row, JkbDaemon *daemon, gpointer object)
+{
+  return g_variant_new_string (jkb_daemon_peek_config (daemon)->homeassistant.prefix);
+}
+
+static GVariant *
+read_connected (const JkbXmlProperty *row, JkbDaemon *daemon, gpointer object)
+{
+  return g_variant_new_boolean (jkb_mqtt_get_connected (object));
+}
+
+static GVariant *
+read_last_error (const JkbXmlProperty *row, JkbDaemon *daemon, gpointer object)
+{
+  return g_variant_new_string (jkb_mqtt_get_last_error (object));
+}
+
+static GVariant *
+read_counter (const JkbXmlProperty *row, JkbDaemon *daemon, gpointer object)
+{
+  JkbMqttCounters counters;
+
+  jkb_mqtt_get_counters (object, &counters);
+  return g_variant_new_uint64 (G_STRUCT_MEMBER (guint64, &counters, row->offset));
+}
+
+static GVariant *
+read_queued (const JkbXmlProperty *row, JkbDaemon *daemon, gpointer object)
+{
+  JkbMqttCounters counters;
+
+  jkb_mqtt_get_counters (object, &counters);
+  return g_variant_new_uint32 (counters.queued);
+}
+
+#define CONFIG(member) offsetof (JkbMqttConfig, member)
+#define COUNTER(member) offsetof (JkbMqttCounters, member)
+
+static const JkbXmlProperty properties[] = {
+  { "Enabled", read_enabled, 0 },
+  { "Uri", read_text, CONFIG (uri) },
+  { "Username", read_text, CONFIG (username) },
+  { "TopicPrefix", read_text, CONFIG (topic_prefix) },
+  { "DiscoveryPrefix", read_discovery_prefix, 0 },
+  { "ClientId", read_text, CONFIG (client_id) },
+  { "CaFile", read_text, CONFIG (ca_file) },
+  { "CertFile", read_text, CONFIG (cert_file) },
+  { "KeyFile", read_text, CONFIG (key_file) },
+  { "Interval", read_seconds, CONFIG (interval) },
+  { "CellsInterval", read_seconds, CONFIG (cells_interval) },
+  { "Connected", read_connected, 0 },
+  { "LastError", read_last_error, 0 },
+  { "Published", read_counter, COUNTER (published) },
+  { "Dropped", read_counter, COUNTER (dropped) },
+  { "Queued", read_queued, 0 },
+  { NULL, NULL, 0 },
+};
+
+static const JkbXmlInterface mqtt_interface = { JKB_DBUS_NAME ".Mqtt", properties, NULL };
+
+JkbObject *
+jkb_mqtt_object_new (JkbAuthPolicy policy, JkbDaemon *daemon, JkbMqtt *mqtt)
+{
+  JkbObject *self = jkb_object_new (JKB_DBUS_PATH "/mqtt");
+
+  jkb_object_add (self, jkb_xml_skeleton_new (&mqtt_interface, policy, daemon, G_OBJECT (mqtt)));
+  return self;
+}
