@@ -15,7 +15,8 @@ G_BEGIN_DECLS
  * jkb_decode:
  * @frame: 300 bytes with a good sum
  * @values: (out caller-allocates): what the registers say, computed fields included; nothing is
- *   judged here, so 0 Ω and -200 °C come out as they are
+ *   judged here, so 0 Ω comes out as it is; only sensors that say that they are not fitted are
+ *   unknown
  *
  * Returns: %FALSE when frames of that type have no fields
  */

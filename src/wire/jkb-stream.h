@@ -94,7 +94,7 @@ void jkb_stream_commit (JkbStream *stream, gsize n_bytes, gint64 monotonic_us);
  * @monotonic_us: now; lets silence decide
  *
  * Takes the next event. Records other than frames come in the order of the wire and at once; a frame
- * comes when its sender is decided, so after the record that decides it.
+ * comes when its sender is decided, directly in front of the record that decided it.
  *
  * Returns: %FALSE when there is none before more bytes or time come
  */
@@ -110,6 +110,20 @@ gint64 jkb_stream_deadline (JkbStream *stream);
 /* Least number of bytes until the record that has begun, with its ACK, can be complete; 1 between
  * records. Lets the reader sleep until then. */
 gsize jkb_stream_missing (JkbStream *stream);
+
+/* Offset of the oldest frame whose sender is not decided yet, G_MAXUINT64: none. All events that are
+ * still to come begin there or later. */
+guint64 jkb_stream_undecided (JkbStream *stream);
+
+/**
+ * jkb_stream_sent:
+ * @request: a record that we put on the bus ourselves
+ *
+ * Counts as the record in front of what is read next: the sender of an answer without ACK and the
+ * registers of an FC 0x03 answer follow from it (of one to an unknown request all data are wiped).
+ * Not needed where the adapter echoes, and harmless there.
+ */
+void jkb_stream_sent (JkbStream *stream, const guint8 *request, gsize n_bytes, gint64 monotonic_us);
 
 const JkbStreamCounters *jkb_stream_counters (JkbStream *stream);
 
