@@ -141,10 +141,13 @@ read_value (const char *text)
 {
   g_autoptr(GKeyFile) file = g_key_file_new ();
   g_autofree char *lines = g_strdup_printf ("[g]\nk=%s\n", text);
+  g_autofree char *value = NULL;
+  g_autoptr(GError) error = NULL;
 
   if (!g_key_file_load_from_data (file, lines, -1, G_KEY_FILE_NONE, NULL))
     return NULL;
-  return g_key_file_get_string (file, "g", "k", NULL);
+  value = g_key_file_get_string (file, "g", "k", &error);
+  return error == NULL ? g_steal_pointer (&value) : NULL; /* it may give both */
 }
 
 static void
@@ -179,7 +182,7 @@ scan_key (Scan *scan, char *line)
               shown_group);
   value = read_value (g_strchomp (equals + 1));
   if (value == NULL)
-    COMPLAIN (scan, "the value of %s ends in a bad escape; write \\\\ for a backslash", shown);
+    COMPLAIN (scan, "the value of %s holds a bad escape; write \\\\ for a backslash", shown);
   else
     add_entry (scan, line, value);
 }

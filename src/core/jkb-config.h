@@ -220,8 +220,10 @@ gboolean jkb_password_file_check (const char *file, GError **error);
 
 JkbBusConfig *jkb_bus_config_copy (const JkbBusConfig *config);
 void jkb_bus_config_free (JkbBusConfig *config);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (JkbBusConfig, jkb_bus_config_free)
 JkbMqttConfig *jkb_mqtt_config_copy (const JkbMqttConfig *config);
 void jkb_mqtt_config_free (JkbMqttConfig *config);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (JkbMqttConfig, jkb_mqtt_config_free)
 
 /* Returns: (nullable): the group [bus @name]. */
 const JkbBusConfig *jkb_config_find_bus (const JkbConfig *config, const char *name);
