@@ -145,7 +145,7 @@ on_running (JkbDaemon *daemon, gpointer user_data)
 {
   g_autofree char *status = jkb_daemon_describe (daemon);
 
-  jkb_watchdog_ready (status);
+  jkb_notify_ready (status);
 }
 
 static int
@@ -165,7 +165,7 @@ run_daemon (const JkbDaemonOptions *options, JkbConfig *config)
   jkb_daemon_start (run.daemon, on_running, &run);
   g_main_loop_run (run.loop);
 
-  jkb_watchdog_stopping ();
+  jkb_notify_stopping ();
   jkb_daemon_stop (run.daemon);
   jkb_watchdog_free (watchdog);
   g_object_unref (run.daemon);

@@ -11,6 +11,7 @@
 #define MISSES_UNTIL_ABSENT 5      /* a BMS that answers every third time stays */
 #define SCAN_ROUNDS 2
 #define EMPTY_SCAN_US (30 * G_USEC_PER_SEC) /* nobody answers: look again after that */
+#define LIVE_PER_SLOW 6            /* live questions between two for settings or info */
 #define INFO_TRIES 3               /* firmware 15.36 and later need asking up to three times */
 #define INFO_RETRY_US (600 * G_USEC_PER_SEC)
 
@@ -92,14 +93,15 @@ jkb_schedule_refresh (JkbSchedule *self, guint address, gint64 now_us)
 
 /* ---- picking ---- */
 
+/* Of the groups first..last, the question with the earliest deadline. */
 static gboolean
-pick_due (JkbSchedule *self, gint64 now_us, guint *best_address, JkbGroup *best_group,
-          gint64 *until_us)
+pick_earliest (JkbSchedule *self, gint64 now_us, JkbGroup first, JkbGroup last, guint *best_address,
+               JkbGroup *best_group, gint64 *until_us)
 {
   gint64 best_us = G_MAXINT64;
 
   for (guint address = 0; address < JKB_N_ADDRESSES; address++)
-    for (JkbGroup group = 0; group < JKB_N_GROUPS; group++)
+    for (JkbGroup group = first; group <= last; group++)
       {
         const JkbScheduleEntry *entry = &self->entries[address];
 
@@ -115,6 +117,29 @@ pick_due (JkbSchedule *self, gint64 now_us, guint *best_address, JkbGroup *best_
           }
       }
   return best_us != G_MAXINT64;
+}
+
+/* Settings and info of many BMS fall due together: they are let in one at a time, so that the live
+ * data of nobody waits for all of them. */
+static gboolean
+pick_due (JkbSchedule *self, gint64 now_us, guint *address, JkbGroup *group, gint64 *until_us)
+{
+  guint slow_address = 0;
+  JkbGroup slow_group = JKB_GROUP_SETTINGS;
+  gboolean live = pick_earliest (self, now_us, JKB_GROUP_LIVE, JKB_GROUP_LIVE, address, group,
+                                 until_us);
+  gboolean slow = pick_earliest (self, now_us, JKB_GROUP_SETTINGS, JKB_GROUP_INFO, &slow_address,
+                                 &slow_group, until_us);
+
+  if (slow && (!live || self->live_in_a_row >= LIVE_PER_SLOW))
+    {
+      *address = slow_address;
+      *group = slow_group;
+      self->live_in_a_row = 0;
+      return TRUE;
+    }
+  self->live_in_a_row += live ? 1 : 0;
+  return live;
 }
 
 /* The next address that is not there and may be asked. */

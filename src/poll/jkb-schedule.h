@@ -3,6 +3,7 @@
  *
  * What is asked next on a polled bus: of everything that is due, what has to be done first
  * (earliest deadline), so that no BMS starves and a bus that is too full slows all of them alike.
+ * Settings and info take at most one question in seven while live data waits.
  * Addresses that do not answer are probed within 2 % of the bus time. Pure; reader thread.
  */
 #pragma once
@@ -34,6 +35,7 @@ typedef struct
 {
   JkbScheduleConfig config;
   JkbScheduleEntry entries[JKB_N_ADDRESSES];
+  guint live_in_a_row;   /* live questions since the last other one */
   guint scan_left;       /* probes of the running scan */
   guint probe_next;      /* address */
   gint64 credit_us;      /* bus time that probes may take */
