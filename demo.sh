@@ -68,17 +68,8 @@ start ()
   children+=($!)
 }
 
-is_ready () { grep -q '^ready' "$dir/$1.log"; }
+is_ready () { grep -Eq '^(pty|listening on) ' "$dir/$1.log"; }
 listens () { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
-
-# Finds a loopback port that nobody uses.
-find_port ()
-{
-  port=
-  until [ -n "$port" ] && ! listens "$port"; do
-    port=$((20000 + RANDOM % 12000))
-  done
-}
 
 echo "Building in $build ..."
 if ! { [ -f $build/build.ninja ] || meson setup $build -Dtests=false; } >"$dir/build.log" 2>&1 ||
@@ -108,8 +99,9 @@ start dbus dbus-daemon --config-file="$dir/dbus.conf" --nofork --nopidfile
 wait_for 10 test -S "$dir/dbus" || give_up 'dbus-daemon did not start:' "$dir/dbus.log"
 
 # A broker of our own.
-find_port
-mqtt_port=$port
+until [ -n "${mqtt_port-}" ] && ! listens "$mqtt_port"; do
+  mqtt_port=$((20000 + RANDOM % 12000))
+done
 printf 'listener %s 127.0.0.1\nallow_anonymous true\npersistence false\nlog_dest stderr\n' \
   "$mqtt_port" >"$dir/mosquitto.conf"
 [ "$(id -u)" != 0 ] || echo 'user root' >>"$dir/mosquitto.conf"
@@ -117,11 +109,12 @@ start mosquitto mosquitto -c "$dir/mosquitto.conf"
 wait_for 10 listens "$mqtt_port" || give_up 'mosquitto did not start:' "$dir/mosquitto.log"
 
 # Two RS485 buses: a master and three slaves on a (pseudo) serial port, two more BMS behind TCP.
-start garage "$sim" --pty "$dir/garage" --bms 0,1,2,3 --master --rate line --seed 1
+start garage "$sim" --pty "$dir/garage" --bms 0,1,2,3 --master --rate line --time-lapse 60 --seed 1
 wait_for 10 is_ready garage || give_up 'jkbms-sim did not start:' "$dir/garage.log"
-find_port
-start shed "$sim" --listen "tcp:127.0.0.1:$port" --bms 0,1 --master --rate line --cells 8 --seed 2
+start shed "$sim" --listen tcp:127.0.0.1:0 --bms 0,1 --master --rate line --time-lapse 60 \
+  --cells 8 --seed 2
 wait_for 10 is_ready shed || give_up 'jkbms-sim did not start:' "$dir/shed.log"
+shed=$(sed -n 's/^listening on //p' "$dir/shed.log")
 
 cat >"$dir/jkbmsd.conf" <<END
 [mqtt]
@@ -134,7 +127,7 @@ uri=serial:$dir/garage
 mode=listen
 
 [bus shed]
-uri=tcp:127.0.0.1:$port
+uri=$shed
 mode=listen
 END
 start jkbmsd "$jkbmsd" --config "$dir/jkbmsd.conf" --state-dir "$dir/state" --bus-address "$address"

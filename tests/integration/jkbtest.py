@@ -468,17 +468,21 @@ class Sim(Process):
         self.arguments, self.tcp = arguments, tcp
         self.link = os.path.join(self.directory, "tty")
         self.port = free_port() if tcp else None
+        self._starts = 0
 
     def start(self):
         where = (["--listen", f"tcp:127.0.0.1:{self.port}"] if self.tcp else ["--pty", self.link])
-        self.argv = [program("jkbms-sim"), *where, *map(str, self.arguments)]
+        self.argv = [program("jkbms-sim"), *where, "--events", *map(str, self.arguments)]
+        self._starts += 1
         self.spawn(stdin=subprocess.PIPE)
         wait_until(self._ready, 10, lambda: f"jkbms-sim is not ready:\n{self.log}")
 
     def _ready(self):
+        if len(re.findall(r"^(?:listening on|pty) .*\n", self.log, re.MULTILINE)) >= self._starts:
+            return True
         if not self.running:
             raise AssertionError(f"jkbms-sim ended with {self.child.returncode}:\n{self.log}")
-        return re.search(r"^ready\b", self.log, re.MULTILINE)
+        return False
 
     @property
     def uri(self):
@@ -488,10 +492,20 @@ class Sim(Process):
         """The group [bus NAME] of a jkbmsd.conf; underscores stand for hyphens."""
         return bus_config(name, self.uri, **keys)
 
+    def _answers(self):
+        return [line for line in self.log.splitlines()
+                if not line.startswith(("listening on", "pty "))]
+
     def command(self, line):
-        """A line on its standard input."""
+        """Runs a command of jkbms-sim ("offline 1", "alarm 0 4 on", ...) and returns its answer."""
+        before = len(self._answers())
         self.child.stdin.write(line.encode() + b"\n")
         self.child.stdin.flush()
+        wait_until(lambda: len(self._answers()) > before, 10, f"no answer to '{line}'")
+        answer = self._answers()[before]
+        if answer.startswith("error"):
+            raise AssertionError(f"'{line}': {answer}")
+        return answer
 
 
 def bus_config(name, uri, **keys):

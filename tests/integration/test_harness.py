@@ -41,6 +41,15 @@ class Harness(jkbtest.Case):
             client.objects()
         self.assertEqual(caught.exception.name, "org.freedesktop.DBus.Error.ServiceUnknown")
 
+    def test_simulator_takes_commands_and_comes_back(self):
+        for tcp in (False, True):
+            sim = self.enter(jkbtest.Sim("--bms", "0,1", "--master", tcp=tcp))
+            self.assertEqual(sim.command("offline 1"), "ok")
+            self.assertRaises(AssertionError, sim.command, "offline 9")
+            sim.stop()
+            sim.start()
+            self.assertEqual(sim.command("online 1"), "ok")
+
     def test_parts_are_gone_afterwards(self):
         with jkbtest.Broker() as broker:
             pid, directory = broker.pid, broker.directory
