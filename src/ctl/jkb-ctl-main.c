@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "core/jkb-error.h"
+#include "core/jkb-suggest.h"
 #include "ctl/jkb-ctl.h"
 
 static const JkbCtlVerb verbs[] = {
@@ -31,10 +32,8 @@ static const JkbCtlVerb verbs[] = {
     jkb_ctl_verb_mqtt_show },
   { "forget", N_("ID"), N_("Forget a BMS that is gone"), "jkbmsctl forget garage_13", 1, 1,
     jkb_ctl_verb_forget },
-#ifdef HAVE_DECODE
   { "decode", N_("FILE|-"), N_("Explain recorded bytes of a bus (needs no daemon)"),
     "jkbmsctl decode --json garage.bin", 1, 1, jkb_ctl_verb_decode },
-#endif
 };
 
 static JkbCtl ctl_state = { .bus_type = G_BUS_TYPE_SYSTEM };
@@ -99,9 +98,16 @@ static int
 unknown_verb (int argc, char **argv)
 {
   g_autoptr(GString) group = g_string_new (NULL);
+  const char *words[G_N_ELEMENTS (verbs) + 1] = { NULL };
+  const char *guess;
 
+  for (gsize i = 0; i < G_N_ELEMENTS (verbs); i++)
+    words[i] = verbs[i].name;
+  guess = jkb_suggest (argv[0], words);
   append_verbs (group, argv[0]);
-  if (group->len == 0)
+  if (group->len == 0 && guess != NULL)
+    g_printerr (_("jkbmsctl: there is no verb “%s”; did you mean “%s”?\n"), argv[0], guess);
+  else if (group->len == 0)
     g_printerr (_("jkbmsctl: there is no verb “%s” (see “jkbmsctl --help”)\n"), argv[0]);
   else if (argc > 1 && (strcmp (argv[1], "--help") == 0 || strcmp (argv[1], "-h") == 0))
     {

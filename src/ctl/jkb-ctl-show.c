@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/jkb-suggest.h"
 #include "ctl/jkb-ctl-client.h"
 #include "ctl/jkb-ctl-json.h"
 #include "ctl/jkb-ctl-print.h"
@@ -421,16 +422,29 @@ append_value (GString *out, const JkbCtlBms *bms, const char *key)
   return TRUE;
 }
 
+/* The key that was meant: mistyped, or only a part of it given. */
+static const char *
+guess_key (const char *key)
+{
+  const char *words[JKB_N_FIELDS + 1] = { NULL };
+  const char *guess;
+
+  for (JkbFieldId id = 0; id < JKB_N_FIELDS; id++)
+    words[id] = jkb_fields[id].key;
+  guess = jkb_suggest (key, words);
+  for (guint i = 0; guess == NULL && *key != '\0' && words[i] != NULL; i++)
+    if (strstr (words[i], key) != NULL)
+      guess = words[i];
+  return guess;
+}
+
 static int
 fail_key (const char *key)
 {
-  const char *best = NULL;
+  const char *guess = guess_key (key);
 
-  for (JkbFieldId id = 0; id < JKB_N_FIELDS && best == NULL; id++)
-    if (strstr (jkb_fields[id].key, key) != NULL)
-      best = jkb_fields[id].key;
-  if (best != NULL && *key != '\0')
-    g_printerr (_("jkbmsctl: there is no key “%s”; did you mean “%s”?\n"), key, best);
+  if (guess != NULL)
+    g_printerr (_("jkbmsctl: there is no key “%s”; did you mean “%s”?\n"), key, guess);
   else
     g_printerr (_("jkbmsctl: there is no key “%s”; “jkbmsctl show ID --keyvalue” lists them\n"),
                 key);
