@@ -16,6 +16,15 @@ fixture_new (void)
   return directory;
 }
 
+char *
+fixture_new_with (const char *config)
+{
+  char *directory = fixture_new ();
+
+  fixture_put (directory, "jkbmsd.conf", config);
+  return directory;
+}
+
 static void
 remove_tree (const char *path)
 {
@@ -51,6 +60,12 @@ fixture_write (const char *directory, const char *name, const char *text)
   g_file_set_contents (path, expanded, -1, &error);
   g_assert_no_error (error);
   return g_steal_pointer (&path);
+}
+
+void
+fixture_put (const char *directory, const char *name, const char *text)
+{
+  g_free (fixture_write (directory, name, text));
 }
 
 void

@@ -9,10 +9,12 @@
 
 /* A new directory; fixture_free() removes it with all that is in it. */
 char *fixture_new (void);
+char *fixture_new_with (const char *config); /* with a jkbmsd.conf */
 void fixture_free (char *directory);
 
 /* Writes @text to DIRECTORY/NAME, whose directories are made. Returns: the path */
 char *fixture_write (const char *directory, const char *name, const char *text);
+void fixture_put (const char *directory, const char *name, const char *text);
 
 /* The same for bytes as they are, without the wait for the disk. */
 void fixture_write_bytes (const char *directory, const char *name, const char *bytes, gsize n);

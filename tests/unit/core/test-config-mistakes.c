@@ -313,13 +313,11 @@ static void
 test_zero_byte (void)
 {
   char *directory = fixture_new ();
-  g_autofree char *path = g_build_filename (directory, "jkbmsd.conf", NULL);
   g_autofree char *found = NULL;
   g_autoptr(GPtrArray) problems = NULL;
-  g_autoptr(JkbConfig) config = NULL;
 
-  g_assert_true (g_file_set_contents (path, "[daemon]\ninst\0ance=a\n", 21, NULL));
-  config = fixture_load (directory, &problems);
+  fixture_write_bytes (directory, "jkbmsd.conf", "[daemon]\ninst\0ance=a\n", 21);
+  jkb_config_free (fixture_load (directory, &problems));
   found = fixture_describe (problems);
   g_assert_cmpstr (found, ==, "2: this line holds a zero byte; write the line again");
   fixture_free (directory);
@@ -330,10 +328,10 @@ test_too_large (void)
 {
   char *directory = fixture_new ();
   g_autofree char *text = g_strnfill (300000, '\n');
-  g_autofree char *path = fixture_write (directory, "jkbmsd.conf", text);
+  fixture_put (directory, "jkbmsd.conf", text);
   g_autofree char *found = NULL;
   g_autoptr(GPtrArray) problems = NULL;
-  g_autoptr(JkbConfig) config = fixture_load (directory, &problems);
+  jkb_config_free (fixture_load (directory, &problems));
 
   found = fixture_describe (problems);
   g_assert_cmpstr (found, ==,
@@ -347,14 +345,14 @@ test_absent_and_directory (void)
   char *directory = fixture_new ();
   g_autofree char *path = g_build_filename (directory, "jkbmsd.conf", NULL);
   g_autoptr(GPtrArray) absent = NULL, folder = NULL;
-  g_autoptr(JkbConfig) config = fixture_load (directory, &absent);
-  g_autoptr(JkbConfig) other = NULL;
-  g_autofree char *found = fixture_describe (absent);
+  g_autofree char *found = NULL;
   g_autofree char *found_folder = NULL;
 
+  jkb_config_free (fixture_load (directory, &absent));
+  found = fixture_describe (absent);
   g_assert_cmpstr (found, ==, "0: cannot be read: No such file or directory");
   g_assert_cmpint (g_mkdir (path, 0700), ==, 0);
-  other = fixture_load (directory, &folder);
+  jkb_config_free (fixture_load (directory, &folder));
   found_folder = fixture_describe (folder);
   g_assert_cmpstr (found_folder, ==, "0: this is not a file; name a configuration file");
   fixture_free (directory);
@@ -367,10 +365,10 @@ test_order (void)
   g_autofree char *main_file = fixture_write (directory, "jkbmsd.conf",
                                               "[bus a]\nbaud=1\n[mqtt]\nenabled=true\nx=1\n");
   g_autofree char *second = fixture_write (directory, "conf.d/10.conf", "[mqtt]\ninterval=-1\n");
-  g_autofree char *hidden = fixture_write (directory, "conf.d/.20.conf", "nonsense\n");
-  g_autofree char *backup = fixture_write (directory, "conf.d/10.conf~", "nonsense\n");
+  fixture_put (directory, "conf.d/.20.conf", "nonsense\n");
+  fixture_put (directory, "conf.d/10.conf~", "nonsense\n");
   g_autoptr(GPtrArray) problems = NULL;
-  g_autoptr(JkbConfig) config = fixture_load (directory, &problems);
+  jkb_config_free (fixture_load (directory, &problems));
   const guint lines[] = { 1, 2, 4, 5, 2 };
 
   g_assert_cmpuint (problems->len, ==, G_N_ELEMENTS (lines));

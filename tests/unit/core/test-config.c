@@ -26,8 +26,7 @@ load_good (const char *directory)
 static void
 test_defaults (void)
 {
-  char *directory = fixture_new ();
-  g_autofree char *path = fixture_write (directory, "jkbmsd.conf", "[bus a]\nuri=tcp:h:1\n");
+  char *directory = fixture_new_with ("[bus a]\nuri=tcp:h:1\n");
   g_autoptr(JkbConfig) config = load_good (directory);
   const JkbBusConfig *bus = jkb_config_find_bus (config, "a");
 
@@ -62,8 +61,7 @@ static const char everything[]
 static void
 test_values (void)
 {
-  char *directory = fixture_new ();
-  g_autofree char *path = fixture_write (directory, "jkbmsd.conf", everything);
+  char *directory = fixture_new_with (everything);
   g_autoptr(GPtrArray) problems = NULL;
   g_autoptr(JkbConfig) config = fixture_load (directory, &problems);
   const JkbBusConfig *bus = jkb_config_find_bus (config, "garage");
@@ -129,13 +127,10 @@ origin (JkbConfig *config, const char *group, const char *key)
 static void
 test_layers (void)
 {
-  char *directory = fixture_new ();
-  g_autofree char *path = fixture_write (directory, "jkbmsd.conf",
-                                         "[bus a]\nuri=tcp:h:1\nbaud=9600\npoll-interval=3\n");
+  char *directory = fixture_new_with ("[bus a]\nuri=tcp:h:1\nbaud=9600\npoll-interval=3\n");
   g_autofree char *second = fixture_write (directory, "conf.d/20.conf", "[bus a]\nbaud=19200\n");
-  g_autofree char *first
-      = fixture_write (directory, "conf.d/10.conf", "[bus a]\nbaud=1200\nmode=poll\n");
-  g_autofree char *overlay = fixture_write (
+  fixture_put (directory, "conf.d/10.conf", "[bus a]\nbaud=1200\nmode=poll\n");
+  fixture_put (
       directory, "state/overrides.conf",
       "[overrides]\nformat=1\n[bus a]\npoll-interval=5\n[replaced bus a]\npoll-interval=3\n"
       "[bus b]\nuri=tcp:h:2\n");
@@ -189,9 +184,7 @@ static void
 test_overlay (gconstpointer data)
 {
   const OverlayCase *c = data;
-  char *directory = fixture_new ();
-  g_autofree char *path
-      = fixture_write (directory, "jkbmsd.conf", "[bus a]\nuri=tcp:h:1\npoll-interval=3\n");
+  char *directory = fixture_new_with ("[bus a]\nuri=tcp:h:1\npoll-interval=3\n");
   g_autofree char *overlay = fixture_write (directory, "state/overrides.conf", c->overlay);
   g_autoptr(GPtrArray) problems = NULL;
   g_autoptr(JkbConfig) config = fixture_load (directory, &problems);
@@ -316,11 +309,11 @@ test_example_is_good (void)
 {
   char *directory = fixture_new ();
   g_autofree char *example = read_example ();
-  g_autofree char *as_shipped = fixture_write (directory, "jkbmsd.conf", example);
+  fixture_put (directory, "jkbmsd.conf", example);
   g_autoptr(JkbConfig) config = load_good (directory);
   g_autoptr(GRegex) comment = g_regex_new ("^#(?=[a-z\\[])", G_REGEX_MULTILINE, 0, NULL);
   g_autofree char *open = g_regex_replace_literal (comment, example, -1, 0, "", 0, NULL);
-  g_autofree char *opened = fixture_write (directory, "jkbmsd.conf", open);
+  fixture_put (directory, "jkbmsd.conf", open);
   g_autoptr(JkbConfig) all = load_good (directory);
 
   g_assert_cmpuint (config->buses->len, ==, 0);
@@ -456,8 +449,8 @@ static void
 test_credential (void)
 {
   char *directory = fixture_new ();
-  g_autofree char *usual = fixture_write (directory, JKB_DEFAULT_CREDENTIAL, "usual\n");
-  g_autofree char *named = fixture_write (directory, "broker", "named");
+  fixture_put (directory, JKB_DEFAULT_CREDENTIAL, "usual\n");
+  fixture_put (directory, "broker", "named");
   JkbMqttConfig mqtt = { .password_file = (char *) "", .password_credential = (char *) "" };
   g_autoptr(GError) error = NULL;
   g_autoptr(GError) outside = NULL;
@@ -485,7 +478,7 @@ static void
 test_no_credential (void)
 {
   char *directory = fixture_new ();
-  g_autofree char *usual = fixture_write (directory, JKB_DEFAULT_CREDENTIAL, "\n");
+  fixture_put (directory, JKB_DEFAULT_CREDENTIAL, "\n");
   JkbMqttConfig mqtt = { .password_file = (char *) "", .password_credential = (char *) "" };
   g_autoptr(GError) error = NULL;
 

@@ -88,6 +88,7 @@ test_timer (void)
   g_autoptr(GMainLoop) loop = g_main_loop_new (NULL, FALSE);
   g_autoptr(JkbWatchdog) watchdog = jkb_watchdog_new (count_and_quit, loop);
 
+  g_assert_cmpuint (jkb_watchdog_get_period (watchdog), >, 0);
   g_main_loop_run (loop);
   g_assert_cmpstr (receive (), ==, "WATCHDOG=1");
 }
