@@ -56,24 +56,12 @@ const JkbField jkb_fields[JKB_N_FIELDS] = {
 };
 #undef FIELD
 
-static const JkbFieldId first_of_group[JKB_N_GROUPS + 1] = { 0, JKB_FIRST_SETTING, JKB_FIRST_INFO,
-                                                             JKB_N_FIELDS };
+const guint16 jkb_first_of_group[JKB_N_GROUPS + 1] = { 0, JKB_FIRST_SETTING, JKB_FIRST_INFO,
+                                                       JKB_N_FIELDS };
 
 static const char *const group_names[JKB_N_GROUPS] = { "live", "settings", "info" };
 
 static const guint16 area_of_group[JKB_N_GROUPS] = { 0x1200, 0x1000, 0x1400 };
-
-JkbFieldId
-jkb_group_first (JkbGroup group)
-{
-  return first_of_group[group];
-}
-
-JkbFieldId
-jkb_group_end (JkbGroup group)
-{
-  return first_of_group[group + 1];
-}
 
 const char *
 jkb_group_name (JkbGroup group)

@@ -121,9 +121,20 @@ typedef enum
 
 extern const JkbField jkb_fields[JKB_N_FIELDS];
 
+extern const guint16 jkb_first_of_group[JKB_N_GROUPS + 1];
+
 /* Fields of @group are the ids first <= id < end. */
-JkbFieldId jkb_group_first (JkbGroup group);
-JkbFieldId jkb_group_end (JkbGroup group);
+static inline JkbFieldId
+jkb_group_first (JkbGroup group)
+{
+  return (JkbFieldId) jkb_first_of_group[group];
+}
+
+static inline JkbFieldId
+jkb_group_end (JkbGroup group)
+{
+  return (JkbFieldId) jkb_first_of_group[group + 1];
+}
 
 /* "live", "settings", "info" */
 const char *jkb_group_name (JkbGroup group);

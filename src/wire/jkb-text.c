@@ -41,22 +41,6 @@ put (char *at, const char *text, gsize n_bytes)
   return at + n_bytes;
 }
 
-/* @value backwards from @end, with a point in front of the last @decimals digits. */
-static inline char *
-put_digits_before (char *end, guint64 value, guint decimals)
-{
-  char *at = end;
-
-  for (guint i = 0; i < decimals; i++, value /= 10)
-    *--at = (char) ('0' + value % 10);
-  if (decimals > 0)
-    *--at = '.';
-  do
-    *--at = (char) ('0' + value % 10);
-  while ((value /= 10) != 0);
-  return at;
-}
-
 static inline guint
 decimals_of (guint32 scale)
 {
@@ -67,16 +51,27 @@ decimals_of (guint32 scale)
   return decimals;
 }
 
+/* Digits are made from the last to the first: how many there will be is counted before. */
 static char *
 put_fixed (char *at, gint64 raw, guint decimals)
 {
-  char digits[NUMBER_ROOM];
-  char *end = digits + sizeof digits;
-  char *begin = put_digits_before (end, raw < 0 ? 0 - (guint64) raw : (guint64) raw, decimals);
+  guint64 value = raw < 0 ? 0 - (guint64) raw : (guint64) raw;
+  guint n_digits = 1;
+  char *end, *digit;
 
+  for (guint64 rest = value; rest >= 10; rest /= 10)
+    n_digits++;
+  n_digits = MAX (n_digits, decimals + 1);
   if (raw < 0)
-    *--begin = '-';
-  return put (at, begin, end - begin);
+    *at++ = '-';
+  digit = end = at + n_digits + (decimals > 0);
+  for (guint i = 0; i < n_digits; i++, value /= 10)
+    {
+      if (i == decimals && i > 0)
+        *--digit = '.';
+      *--digit = (char) ('0' + value % 10);
+    }
+  return end;
 }
 
 void
@@ -129,17 +124,29 @@ append_json_list (GString *out, const JkbValues *values, const JkbField *field)
   take_room (out, at);
 }
 
+/* Names from our own tables need no escaping. */
+static void
+append_json_name (GString *out, const char *name)
+{
+  gsize n_name = strlen (name);
+  char *at = make_room (out, n_name + 2);
+
+  *at++ = '"';
+  at = put (at, name, n_name);
+  *at++ = '"';
+  take_room (out, at);
+}
+
 static void
 append_json_flags (GString *out, guint32 mask)
 {
   g_string_append_c (out, '[');
-  for (guint bit = 0; bit < JKB_N_ALARM_BITS; bit++)
-    if ((mask & 1u << bit) != 0)
-      {
-        if (out->str[out->len - 1] != '[')
-          g_string_append_c (out, ',');
-        jkb_text_append_json_string (out, jkb_alarm_key (bit));
-      }
+  for (; mask != 0; mask &= mask - 1)
+    {
+      if (out->str[out->len - 1] != '[')
+        g_string_append_c (out, ',');
+      append_json_name (out, jkb_alarm_key ((guint) g_bit_nth_lsf (mask, -1)));
+    }
   g_string_append_c (out, ']');
 }
 
@@ -176,7 +183,7 @@ jkb_text_append_json (GString *out, const JkbValues *values, JkbFieldId id)
   else if (field->kind == JKB_KIND_FLAGS)
     append_json_flags (out, (guint32) raw);
   else if ((text = enum_name (field, raw)) != NULL)
-    jkb_text_append_json_string (out, text);
+    append_json_name (out, text);
   else
     g_string_append_len (out, "null", 4);
 }

@@ -1,0 +1,81 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: the jkbmsd contributors
+"""`jkbmsctl decode --json` of recordings of real buses: every record that is known to be in them."""
+
+import glob
+import json
+import os
+import subprocess
+
+import jkbtest
+
+# Half a step of the finest value, and of the average, which has none of its own.
+TOLERANCE = 0.0005
+
+
+def decode(path, stdin=None):
+    done = subprocess.run([jkbtest.program("wire-dump"), path], stdin=stdin, capture_output=True,
+                          check=True)
+    assert done.stderr == b"", done.stderr
+    return done.stdout.decode()
+
+
+def same(expected, found):
+    if isinstance(expected, list):
+        return (isinstance(found, list) and len(expected) == len(found)
+                and all(map(same, expected, found)))
+    if isinstance(expected, bool) or not isinstance(expected, (int, float)):
+        return type(expected) is type(found) and expected == found
+    return (isinstance(found, (int, float)) and not isinstance(found, bool)
+            and abs(expected - found) < TOLERANCE)
+
+
+class Captures(jkbtest.Case):
+
+    def check(self, name, expected, found):
+        for key, value in expected.items():
+            if key == "fields":
+                self.assertIn("fields", found, name)
+                for field, content in value.items():
+                    self.assertTrue(same(content, found["fields"].get(field, "missing")),
+                                    f"{name}: {field} is {found['fields'].get(field)}, not {content}")
+            else:
+                self.assertEqual(value, found.get(key), name)
+
+    def test_every_record(self):
+        paths = sorted(glob.glob(os.path.join(jkbtest.shared("captures"), "*.bin")))
+        self.assertTrue(paths)
+        for path in paths:
+            name = os.path.basename(path)
+            text = decode(path)
+            with open(path, "rb") as file:
+                self.assertEqual(text, decode("-", file), name)
+            self.assertNotIn("CANARY", text)
+
+            records = list(map(json.loads, text.splitlines()))
+            offsets = [record["offset"] for record in records]
+            self.assertEqual(offsets, sorted(set(offsets)), name)
+            found = {record["offset"]: record for record in records}
+            with open(path.removesuffix(".bin") + ".jsonl", encoding="utf-8") as file:
+                expected = {record["offset"]: record for record in map(json.loads, file)}
+            for offset, record in expected.items():
+                self.assertIn(offset, found, f"{name}: nothing at {offset}")
+                self.check(f"{name} at {offset}", record, found[offset])
+            self.assertEqual(set(), set(found) - set(expected), f"{name}: not in it")
+
+    def test_what_cannot_be_read(self):
+        for path in ("/nonexistent", "/"):
+            done = subprocess.run([jkbtest.program("wire-dump"), path], capture_output=True,
+                                  check=False)
+            self.assertEqual(done.returncode, 1)
+            self.assertEqual(len(done.stderr.splitlines()), 1)
+        with open("/dev/full", "w", encoding="ascii") as full:
+            path = jkbtest.shared("captures", "phinix_readme_cycle.bin")
+            done = subprocess.run([jkbtest.program("wire-dump"), path], stdout=full,
+                                  stderr=subprocess.PIPE, check=False)
+        self.assertEqual(done.returncode, 1)
+
+
+if __name__ == "__main__":
+    jkbtest.main()
