@@ -82,6 +82,26 @@ jkb_encode_setting (JkbCommand *command, guint address, JkbFieldId id, gint64 ra
   return TRUE;
 }
 
+gboolean
+jkb_encode_restore (JkbCommand *command, guint address, JkbFieldId id, const guint8 *settings)
+{
+  const JkbField *field = &jkb_fields[id];
+  const guint8 *at = settings + field->offset;
+  guint16 reg = jkb_field_register (field);
+
+  if (field->write_class == JKB_CLASS_NONE
+      || (field->write_class == JKB_CLASS_X && field->bit == 0))
+    return FALSE;
+  if (field->bit != 0)
+    jkb_encode_write (command, address, reg, 1, at[0] | at[1] << 8);
+  else if (jkb_field_width (field) == 1)
+    jkb_encode_write (command, address, reg & ~1u, 1, pair_value (field, at[0], settings));
+  else
+    jkb_encode_write (command, address, reg, 2,
+                      at[0] | at[1] << 8 | at[2] << 16 | (guint32) at[3] << 24);
+  return TRUE;
+}
+
 void
 jkb_encode_apply (const JkbCommand *command, guint8 *settings)
 {

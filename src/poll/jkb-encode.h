@@ -39,6 +39,11 @@ void jkb_encode_write (JkbCommand *command, guint address, guint16 reg, guint co
 gboolean jkb_encode_setting (JkbCommand *command, guint address, JkbFieldId id, gint64 raw,
                              const guint8 *settings);
 
+/* The same for the whole register as @settings hold it: every bit of the control switches, both bytes
+ * of a pair. To put back what was there. */
+gboolean jkb_encode_restore (JkbCommand *command, guint address, JkbFieldId id,
+                             const guint8 *settings);
+
 /* Puts what the command writes into a copy of a settings frame: what the BMS is expected to tell. */
 void jkb_encode_apply (const JkbCommand *command, guint8 *settings);
 

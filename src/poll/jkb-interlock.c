@@ -167,10 +167,25 @@ check_rating (const JkbValues *before, const JkbValues *after, JkbFieldId id,
   return FALSE;
 }
 
+/* The two heating bytes mean alarm thresholds when the first is not below the second (protocol
+ * §5.6): a pair in the wrong order would change its meaning. */
+static gboolean
+check_keeps_meaning (const JkbValues *after, JkbFieldId id, char **reason)
+{
+  if (jkb_values_get (after, id) != JKB_UNKNOWN)
+    return TRUE;
+  set_reason (reason, g_strdup_printf ("%s must stay below %s",
+                                       jkb_fields[JKB_FIELD_HEATING_START_TEMPERATURE].key,
+                                       jkb_fields[JKB_FIELD_HEATING_STOP_TEMPERATURE].key));
+  return FALSE;
+}
+
 gboolean
 jkb_interlock_check (const JkbValues *before, const JkbValues *after, JkbFieldId id,
                      const JkbInterlockFacts *facts, char **reason)
 {
+  if (!check_keeps_meaning (after, id, reason))
+    return FALSE;
   for (guint i = 0; i < G_N_ELEMENTS (order_rules); i++)
     if ((order_rules[i].low == id || order_rules[i].high == id)
         && !check_order (&order_rules[i], before, after, reason))

@@ -48,7 +48,7 @@ may_ask (const JkbSchedule *self, guint address)
 {
   if ((self->config.addresses & (1u << address)) == 0)
     return FALSE;
-  return address != 0 || self->config.explicit || self->entries[0].present
+  return address != 0 || self->config.listed || self->entries[0].present
          || count_present (self) == 0;
 }
 

@@ -15,7 +15,7 @@ G_BEGIN_DECLS
 typedef struct
 {
   guint16 addresses;   /* bit n: address n may be there */
-  gboolean explicit;   /* addresses were listed, so address 0 may be asked (protocol §9, 21) */
+  gboolean listed;     /* addresses were listed, so address 0 may be asked (protocol §9, 21) */
   double poll_interval; /* s */
   double settings_interval;
   double info_interval;

@@ -124,9 +124,11 @@ register_offset (const JkbCommand *command)
 }
 
 static gint64
-read_u32 (const guint8 *at)
+read_number (const guint8 *at, const JkbField *field)
 {
-  return at[0] | at[1] << 8 | at[2] << 16 | (gint64) at[3] << 24;
+  guint32 bits = at[0] | at[1] << 8 | at[2] << 16 | (guint32) at[3] << 24;
+
+  return field->wire == JKB_WIRE_I32 ? (gint64) (gint32) bits : (gint64) bits;
 }
 
 /* Everything but the measured wire resistances is a setting. */
@@ -183,7 +185,7 @@ has_landed (JkbWrite *self, const guint8 *frame)
   memcpy (wanted, self->current, sizeof wanted);
   jkb_encode_apply (&self->command, wanted);
   if (self->command.count == 2 && field != NULL && field->kind == JKB_KIND_NUMBER)
-    return ABS ((gint32) (read_u32 (frame + begin) - read_u32 (wanted + begin))) <= 1;
+    return ABS (read_number (frame + begin, field) - read_number (wanted + begin, field)) <= 1;
   return memcmp (frame + begin, wanted + begin, 2u * self->command.count) == 0;
 }
 
@@ -295,24 +297,26 @@ start (JkbWrite *self)
 static gboolean
 find_restore (JkbWrite *self, JkbCommand *command)
 {
-  JkbValues original, now;
+  JkbValues now;
 
-  jkb_decode (self->original, &original);
   jkb_decode (self->current, &now);
   for (JkbFieldId id = jkb_group_first (JKB_GROUP_SETTINGS);
        id < jkb_group_end (JKB_GROUP_SETTINGS); id++)
     {
       guint8 next[JKB_FRAME_SIZE];
+      guint begin;
       JkbValues after;
-      gint64 raw = jkb_fields[id].kind == JKB_KIND_LIST ? JKB_UNKNOWN : jkb_values_get (&original, id);
 
-      if (raw == JKB_UNKNOWN || raw == jkb_values_get (&now, id)
-          || !jkb_encode_setting (command, self->address, id, raw, self->current))
+      if (!jkb_encode_restore (command, self->address, id, self->original))
+        continue;
+      begin = register_offset (command);
+      if (memcmp (self->original + begin, self->current + begin, 2u * command->count) == 0)
         continue;
       memcpy (next, self->current, sizeof next);
       jkb_encode_apply (command, next);
       jkb_decode (next, &after);
-      if (jkb_interlock_check (&now, &after, id, &self->facts, NULL))
+      if (jkb_values_field_equal (&now, &after, id)
+          || jkb_interlock_check (&now, &after, id, &self->facts, NULL))
         return TRUE;
     }
   return FALSE;

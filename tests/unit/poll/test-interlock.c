@@ -156,6 +156,20 @@ test_broken_pair_can_be_mended (void)
       jkb_interlock_check (&before, &after, JKB_FIELD_MAX_CHARGE_CURRENT, &no_facts, NULL));
 }
 
+/* The heating bytes in the wrong order would be read as alarm thresholds. */
+static void
+test_heating_pair_keeps_its_meaning (void)
+{
+  JkbValues before = ordinary (), after = before;
+  g_autofree char *reason = NULL;
+
+  jkb_values_set (&after, JKB_FIELD_HEATING_START_TEMPERATURE, JKB_UNKNOWN);
+  g_assert_false (jkb_interlock_check (&before, &after, JKB_FIELD_HEATING_START_TEMPERATURE,
+                                       &no_facts, &reason));
+  g_assert_cmpstr (reason, ==,
+                   "heating_start_temperature must stay below heating_stop_temperature");
+}
+
 static void
 test_rated_current (void)
 {
@@ -176,6 +190,8 @@ main (int argc, char **argv)
   g_test_add_func ("/interlock/chemistry", test_chemistry);
   g_test_add_func ("/interlock/cells-and-rating", test_cells_and_rating);
   g_test_add_func ("/interlock/broken-pair-can-be-mended", test_broken_pair_can_be_mended);
+  g_test_add_func ("/interlock/heating-pair-keeps-its-meaning",
+                   test_heating_pair_keeps_its_meaning);
   g_test_add_func ("/interlock/rated-current", test_rated_current);
   return g_test_run ();
 }

@@ -32,7 +32,7 @@ world_new (guint16 addresses, guint16 there, gboolean listed)
 {
   World *w = g_new0 (World, 1);
   JkbScheduleConfig config = { .addresses = addresses,
-                               .explicit = listed,
+                               .listed = listed,
                                .poll_interval = 2,
                                .settings_interval = 60,
                                .info_interval = 3600,
