@@ -102,6 +102,15 @@ is_override_current (Load *load, const JkbScanEntry *entry)
   return FALSE;
 }
 
+/* Where a mistake could let the daemon speak or be written to, what is safe counts. */
+static void
+set_safe (Load *load, const JkbScanEntry *entry, const JkbOption *option)
+{
+  if (option->safe != NULL)
+    jkb_config_group_set (load->store, load->group, option, load->layer, option->safe, load->file,
+                          entry->line);
+}
+
 static void
 set_key (Load *load, const JkbScanEntry *entry)
 {
@@ -114,7 +123,10 @@ set_key (Load *load, const JkbScanEntry *entry)
     COMPLAIN (load, JKB_PROBLEM_WARNING, entry->line,
               "%s is set in configuration files only; the override is left out", entry->key);
   else if (!jkb_option_set (option, NULL, entry->value, &error))
-    COMPLAIN (load, JKB_PROBLEM_ERROR, entry->line, "%s", error->message);
+    {
+      COMPLAIN (load, JKB_PROBLEM_ERROR, entry->line, "%s", error->message);
+      set_safe (load, entry, option);
+    }
   else if (load->layer == JKB_LAYER_ADMIN || is_override_current (load, entry))
     jkb_config_group_set (load->store, load->group, option, load->layer, entry->value, load->file,
                           entry->line);

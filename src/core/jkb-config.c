@@ -267,6 +267,7 @@ jkb_config_load (const char *file, gboolean required, const char *state_dir, GPt
     jkb_config_store_load (config->store, overlay, FALSE, JKB_LAYER_OVERLAY, found);
   build (config);
   jkb_config_validate (config, found);
+  config->mqtt.commands = MIN (config->mqtt.commands, config->writes.access);
   g_ptr_array_sort_with_data (found, compare_problems, config->store);
   while (found->len > 0)
     g_ptr_array_add (problems, g_ptr_array_steal_index (found, 0));

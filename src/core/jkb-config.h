@@ -172,7 +172,8 @@ char *jkb_problem_to_string (const JkbProblem *problem);
  * @state_dir: (nullable): where the overlay lies
  * @problems: (element-type JkbProblem): mistakes are appended in the order of files and lines
  *
- * Parses and validates everything; keys with mistakes keep their default.
+ * Parses and validates everything. A key with a mistake keeps its default, or becomes what is safe:
+ * mode=listen, enabled=false, access=none, commands=none and never above access.
  *
  * Returns: (transfer full): always a configuration; whether to use it when @problems holds errors is
  *   up to the caller

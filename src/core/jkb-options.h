@@ -55,6 +55,7 @@ typedef struct
   const char *key;
   const char *fallback;      /* default as text; NULL: depends on other keys */
   const char *fallback_text; /* how to say such a default */
+  const char *safe;          /* counts instead of a text that is wrong; NULL: as if it were absent */
   double min, max;           /* UINT and SECONDS, inclusive */
   const char *unit;          /* NULL: none */
   const char *const *names;  /* CHOICE and WORD, NULL-terminated */

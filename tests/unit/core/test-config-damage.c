@@ -157,7 +157,7 @@ test_flipped (void)
   gsize length = strlen (text);
   g_autoptr(GRand) rand = g_rand_new_with_seed (1);
 
-  for (guint i = 0; i < 2000; i++)
+  for (guint i = 0; i < 800; i++)
     {
       g_autofree char *damaged = g_strdup (text);
       g_autoptr(GPtrArray) problems = NULL;
@@ -180,7 +180,7 @@ test_random (void)
   char *directory = fixture_new ();
   g_autoptr(GRand) rand = g_rand_new_with_seed (2);
 
-  for (guint i = 0; i < 2000; i++)
+  for (guint i = 0; i < 800; i++)
     {
       GString *text = g_string_new (NULL);
       g_autoptr(GPtrArray) problems = NULL;

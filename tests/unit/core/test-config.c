@@ -92,6 +92,26 @@ test_values (void)
   fixture_free (directory);
 }
 
+/* A mistake never lets the daemon do more than was meant. */
+static void
+test_safe (void)
+{
+  char *directory = fixture_new_with ("[bus a]\nuri=tcp:h:1\nmode=lisen\nenabled=no\n"
+                                      "[mqtt]\nuri=mqtt://h\nenabled=off\ncommands=protection\n"
+                                      "[writes]\naccess=all\n");
+  g_autoptr(GPtrArray) problems = NULL;
+  g_autoptr(JkbConfig) config = fixture_load (directory, &problems);
+  const JkbBusConfig *bus = jkb_config_find_bus (config, "a");
+
+  g_assert_cmpuint (problems->len, ==, 5);
+  g_assert_cmpint (bus->mode, ==, JKB_MODE_LISTEN);
+  g_assert_false (bus->enabled);
+  g_assert_false (config->mqtt.enabled);
+  g_assert_cmpint (config->mqtt.commands, ==, JKB_TIER_NONE);
+  g_assert_cmpint (config->writes.access, ==, JKB_TIER_NONE);
+  fixture_free (directory);
+}
+
 /* What GKeyFile reads, we read. */
 static void
 test_same_as_key_file (void)
@@ -497,6 +517,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/config/defaults", test_defaults);
   g_test_add_func ("/config/values", test_values);
+  g_test_add_func ("/config/safe", test_safe);
   g_test_add_func ("/config/same-as-key-file", test_same_as_key_file);
   g_test_add_func ("/config/layers", test_layers);
   for (guint i = 0; i < G_N_ELEMENTS (overlays); i++)
