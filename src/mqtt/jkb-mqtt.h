@@ -42,11 +42,18 @@ void jkb_mqtt_stop (JkbMqtt *self);
  */
 gint64 jkb_mqtt_tick (JkbMqtt *self, gint64 monotonic_us);
 
+/* Closes the connection and opens it anew, or tries at once when there is none. */
+void jkb_mqtt_reconnect (JkbMqtt *self);
+
+/* Everything once more, as after a connect. */
+void jkb_mqtt_republish (JkbMqtt *self);
+
 gboolean jkb_mqtt_get_connected (JkbMqtt *self);
 const char *jkb_mqtt_get_last_error (JkbMqtt *self); /* "" when all is well */
 void jkb_mqtt_get_counters (JkbMqtt *self, JkbMqttCounters *counters);
 
-/* Last moment the MQTT thread was seen alive, for the watchdog; monotonic µs. */
+/* Last moment the MQTT thread was known to be alive, for the watchdog; monotonic µs. A thread with
+ * nothing to do sleeps: the call asks it for a sign of life, and returns since when it owes one. */
 gint64 jkb_mqtt_get_beat (JkbMqtt *self);
 
 G_END_DECLS

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT
+ * SPDX-FileCopyrightText: the jkbmsd contributors
+ *
+ * The inside of JkbMqtt, for its own files only: jkb-mqtt.c (object, signals, tick), jkb-mqtt-round.c
+ * (everything once more, in order), jkb-mqtt-past.c (what the broker had kept). Main thread only.
+ */
+#pragma once
+
+#include "mqtt/jkb-mqtt.h"
+#include "mqtt/jkb-publisher.h"
+
+G_BEGIN_DECLS
+
+/* The order of things after a connect. */
+typedef enum
+{
+  JKB_STEP_AVAILABILITY,
+  JKB_STEP_DISCOVERY,
+  JKB_STEP_STATE,
+  JKB_STEP_DONE
+} JkbStep;
+
+struct _JkbMqtt
+{
+  GObject parent_instance;
+
+  JkbDaemon *daemon;           /* owns us */
+  JkbPublisherContext context; /* its link: NULL while stopped */
+  GThread *thread;
+  gboolean connected;
+  gboolean met_broker; /* since the start: what it had kept has been looked at */
+  char *last_error;
+  JkbMqttCounters counters; /* of former runs */
+
+  GHashTable *publishers; /* (element-type JkbBms JkbPublisher) */
+  GPtrArray *dirty;       /* (element-type JkbPublisher) with something pending */
+  JkbStep step;
+  GPtrArray *step_ids; /* BMS of this round */
+  guint step_index;    /* the next of them */
+  GQueue held;         /* of JkbHeldAlarm */
+  char *bridge_document; /* (nullable): what was published last */
+  guint again_source;
+  guint birth_source;
+  guint bridge_source;
+};
+
+static inline const JkbConfig *
+jkb_mqtt_config (JkbMqtt *self)
+{
+  return jkb_daemon_peek_config (self->daemon);
+}
+
+/* Whether changes are published one by one: connected, and not in the middle of telling all. */
+static inline gboolean
+jkb_mqtt_is_settled (JkbMqtt *self)
+{
+  return self->connected && self->step == JKB_STEP_DONE;
+}
+
+/* ---- jkb-mqtt-round.c ---- */
+
+void jkb_mqtt_send_bridge (JkbMqtt *self, JkbMessageKind kind, const char *leaf,
+                           const char *text);
+void jkb_mqtt_publish_bridge_state (JkbMqtt *self);
+
+/* Nothing when it is what was published last; what is no more is removed. */
+void jkb_mqtt_publish_bridge_discovery (JkbMqtt *self);
+
+/* Availability, discovery, state, in this order for all; goes on until the MQTT thread has enough,
+ * and again with jkb_mqtt_continue_round(). */
+void jkb_mqtt_begin_round (JkbMqtt *self);
+void jkb_mqtt_continue_round (JkbMqtt *self);
+
+/* ---- jkb-mqtt-past.c ---- */
+
+/* Asks the broker for the discovery that it kept from before; once per start, before anything is
+ * published there. */
+void jkb_mqtt_ask_past (JkbMqtt *self);
+
+/* A message that the broker had kept. */
+void jkb_mqtt_take_past (JkbMqtt *self, const char *topic, const char *document);
+
+G_END_DECLS
