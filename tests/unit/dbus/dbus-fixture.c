@@ -155,10 +155,27 @@ call (GDBusConnection *connection, const char *name, const char *path, const cha
 }
 
 void
+call_well (GDBusConnection *connection, const char *name, const char *path, const char *interface,
+           const char *method, GVariant *parameters)
+{
+  g_autoptr (GError) error = NULL;
+  GVariant *reply = call (connection, name, path, interface, method, parameters, &error);
+
+  g_assert_no_error (error);
+  g_variant_unref (reply);
+}
+
+void
+request_name (GDBusConnection *connection, const char *name)
+{
+  call_well (connection, "org.freedesktop.DBus", "/", "org.freedesktop.DBus", "RequestName",
+             g_variant_new ("(su)", name, 0));
+}
+
+void
 settle (GDBusConnection *connection)
 {
-  g_autoptr (GVariant) reply = call (connection, NAME, ROOT, "org.freedesktop.DBus.Peer", "Ping",
-                                     NULL, NULL);
+  call_well (connection, NAME, ROOT, "org.freedesktop.DBus.Peer", "Ping", NULL);
 }
 
 GVariant *
@@ -216,8 +233,7 @@ signals_watch (Signals *signals, GDBusConnection *connection)
                                                     G_DBUS_SIGNAL_FLAGS_NONE, on_signal, signals,
                                                     NULL);
   /* The match rule has arrived when an answer to something later has. */
-  g_variant_unref (call (connection, "org.freedesktop.DBus", "/", "org.freedesktop.DBus", "GetId",
-                         NULL, NULL));
+  call_well (connection, "org.freedesktop.DBus", "/", "org.freedesktop.DBus", "GetId", NULL);
 }
 
 void

@@ -47,6 +47,13 @@ void settle (GDBusConnection *connection);
 GVariant *call (GDBusConnection *connection, const char *name, const char *path,
                 const char *interface, const char *method, GVariant *parameters, GError **error);
 
+/* The same; the test fails unless it succeeds. */
+void call_well (GDBusConnection *connection, const char *name, const char *path,
+                const char *interface, const char *method, GVariant *parameters);
+
+/* Asks the D-Bus daemon for a name. */
+void request_name (GDBusConnection *connection, const char *name);
+
 /* Returns: (transfer full): the value of a property of io.github.jkbmsd1; @interface is its last
  * part. */
 GVariant *get_property (GDBusConnection *connection, const char *path, const char *interface,

@@ -85,13 +85,11 @@ export (Fixture *f, GDBusConnection *connection, const char *xml, const char *pa
 {
   const GDBusInterfaceVTable vtable = { func, NULL, NULL, { NULL } };
   g_autoptr (GDBusNodeInfo) node = g_dbus_node_info_new_for_xml (xml, NULL);
-  g_autoptr (GVariant) reply = NULL;
 
   g_assert_cmpuint (g_dbus_connection_register_object (connection, path, node->interfaces[0],
                                                        &vtable, f, NULL, NULL),
                     !=, 0);
-  reply = call (connection, "org.freedesktop.DBus", "/", "org.freedesktop.DBus", "RequestName",
-                g_variant_new ("(su)", name, 0), NULL);
+  request_name (connection, name);
 }
 
 static void
@@ -181,11 +179,9 @@ assert_denied (const char *output, const char *reason)
 static void
 test_same_user (Fixture *f, gconstpointer data)
 {
-  g_autoptr (GError) error = NULL;
   g_autoptr (GDBusConnection) client = private_bus_connect (&f->bus);
-  g_autoptr (GVariant) reply = call (client, NAME, "/test", NAME ".Test", "Try", NULL, &error);
 
-  g_assert_no_error (error);
+  call_well (client, NAME, "/test", NAME ".Test", "Try", NULL);
   g_dbus_connection_close_sync (client, NULL, NULL);
 }
 

@@ -36,13 +36,11 @@ static void
 set_up (Fixture *f, gconstpointer data)
 {
   JkbGroup group = (JkbGroup) GPOINTER_TO_INT (data);
-  g_autoptr (GVariant) reply = NULL;
 
   private_bus_start (&f->bus);
   f->service = private_bus_connect (&f->bus);
   f->client = private_bus_connect (&f->bus);
-  reply = call (f->service, "org.freedesktop.DBus", "/", "org.freedesktop.DBus", "RequestName",
-                g_variant_new ("(su)", NAME, 0), NULL);
+  request_name (f->service, NAME);
   signals_watch (&f->signals, f->client);
 
   jkb_values_init (&f->values, group);
