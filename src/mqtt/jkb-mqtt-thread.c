@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "core/jkb-error.h"
+#include "core/jkb-forms.h"
 #include "mqtt/jkb-mqtt-trouble.h"
 #include "mqtt/jkb-paho.h"
 
@@ -42,7 +43,7 @@ typedef struct
   char *will_topic;
   char **accepted;
   char *host;
-  guint16 port;
+  guint port;
   gboolean tls;
 
   JkbPaho *paho;
@@ -610,7 +611,7 @@ jkb_mqtt_thread_start (JkbMqttLink *link, const JkbMqttThreadOptions *options)
   self->will_topic = g_strdup (options->will_topic);
   self->accepted = g_strdupv ((char **) options->accepted);
   jkb_outbox_init (&self->outbox, options->config->queue_max);
-  if (!jkb_mqtt_uri_parse (options->config->uri, &self->tls, &self->host, &self->port))
+  if (!jkb_mqtt_uri_parse (options->config->uri, &self->tls, &self->host, &self->port, NULL))
     self->host = g_strdup (""); /* the configuration refuses such a URI */
   wait_before_connect (self, 1, 2);
   return g_thread_new ("jkb-mqtt", thread_main, self);

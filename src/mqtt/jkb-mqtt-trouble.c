@@ -32,28 +32,6 @@ jkb_tls_fault_from_alert (const char *alert, gboolean by_us)
   return JKB_TLS_OTHER;
 }
 
-gboolean
-jkb_mqtt_uri_parse (const char *uri, gboolean *tls, char **host, guint16 *port)
-{
-  const char *rest, *colon, *end;
-  guint64 number;
-
-  *tls = g_str_has_prefix (uri, "mqtts://");
-  if (!*tls && !g_str_has_prefix (uri, "mqtt://"))
-    return FALSE;
-  rest = strstr (uri, "://") + 3;
-  end = rest + strcspn (rest, "/");
-  colon = memrchr (rest, ':', (gsize) (end - rest));
-  if (colon != NULL && memchr (colon, ']', (gsize) (end - colon)) != NULL)
-    colon = NULL; /* inside [2001:db8::1] */
-  number = colon != NULL ? g_ascii_strtoull (colon + 1, NULL, 10) : *tls ? 8883 : 1883;
-  if (number == 0 || number > 65535)
-    return FALSE;
-  *port = (guint16) number;
-  *host = g_strndup (rest, (gsize) ((colon != NULL ? colon : end) - rest));
-  return TRUE;
-}
-
 char *
 jkb_mqtt_trouble_connack (int code, const char *client_id)
 {
@@ -131,22 +109,18 @@ connect_within (const struct addrinfo *address, int timeout_ms)
 }
 
 char *
-jkb_mqtt_trouble_diagnose (const char *host, guint16 port, int timeout_ms)
+jkb_mqtt_trouble_diagnose (const char *host, guint port, int timeout_ms)
 {
   struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
   struct addrinfo *addresses = NULL;
-  char service[8], name[256];
-  gsize length = strlen (host);
+  char service[8];
   int rc, error = 0;
 
   g_snprintf (service, sizeof service, "%u", port);
-  g_strlcpy (name, host[0] == '[' ? host + 1 : host, sizeof name);
-  if (host[0] == '[' && length >= 2 && length < sizeof name)
-    name[length - 2] = '\0';
-  rc = getaddrinfo (name, service, &hints, &addresses);
+  rc = getaddrinfo (host, service, &hints, &addresses);
   if (rc != 0)
     return g_strdup_printf ("The broker's name '%s' cannot be found (%s); check uri and the network",
-                            name, gai_strerror (rc));
+                            host, gai_strerror (rc));
   for (struct addrinfo *address = addresses; address != NULL; address = address->ai_next)
     {
       error = connect_within (address, timeout_ms);
@@ -161,12 +135,12 @@ jkb_mqtt_trouble_diagnose (const char *host, guint16 port, int timeout_ms)
     case ECONNREFUSED:
       return g_strdup_printf ("Nothing listens on port %u of %s; check that the broker runs, and "
                               "the port in uri",
-                              port, name);
+                              port, host);
     case ETIMEDOUT:
-      return g_strdup_printf ("%s does not answer on port %u; check the network and firewalls", name,
+      return g_strdup_printf ("%s does not answer on port %u; check the network and firewalls", host,
                               port);
     default:
-      return g_strdup_printf ("%s cannot be reached: %s", name, g_strerror (error));
+      return g_strdup_printf ("%s cannot be reached: %s", host, g_strerror (error));
     }
 }
 

@@ -23,9 +23,6 @@ typedef enum
 /* From OpenSSL's name of an alert. @by_us: we sent it. */
 JkbTlsFault jkb_tls_fault_from_alert (const char *alert, gboolean by_us);
 
-/* mqtt://HOST[:PORT] or mqtts://HOST[:PORT] taken apart; %FALSE when it is neither. */
-gboolean jkb_mqtt_uri_parse (const char *uri, gboolean *tls, char **host, guint16 *port);
-
 /* CONNACK return codes 1..5 of MQTT 3.1.1, NULL for others. */
 char *jkb_mqtt_trouble_connack (int code, const char *client_id);
 
@@ -38,7 +35,7 @@ char *jkb_mqtt_trouble_tls (JkbTlsFault fault, const char *host);
  *
  * Returns: (nullable): NULL when the broker takes connections
  */
-char *jkb_mqtt_trouble_diagnose (const char *host, guint16 port, int timeout_ms);
+char *jkb_mqtt_trouble_diagnose (const char *host, guint port, int timeout_ms);
 
 /* Returns: (nullable): why a file of the configuration cannot be used; NULL or "" is fine. */
 char *jkb_mqtt_trouble_file (const char *key, const char *file);

@@ -159,8 +159,10 @@ static gboolean
 create (JkbPaho *paho, const JkbPahoOptions *options)
 {
   MQTTAsync_createOptions create_options = MQTTAsync_createOptions_initializer;
-  g_autofree char *uri = g_strdup_printf ("%s://%s:%u", options->tls ? "ssl" : "tcp",
-                                          options->host, options->port);
+  gboolean is_v6 = strchr (options->host, ':') != NULL;
+  g_autofree char *uri
+      = g_strdup_printf (is_v6 ? "%s://[%s]:%u" : "%s://%s:%u", options->tls ? "ssl" : "tcp",
+                         options->host, options->port);
   int rc;
 
   create_options.MQTTVersion = MQTTVERSION_3_1_1;

@@ -64,7 +64,7 @@ typedef struct
   const char *will_topic;
   const char *const *accepted; /* beginnings of topics that are listened to */
   const char *host;
-  guint16 port;
+  guint port;
   gboolean tls;
 } JkbPahoOptions;
 
