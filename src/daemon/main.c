@@ -61,7 +61,7 @@ parse_arguments (Arguments *a, int *argc, char ***argv, GError **error)
     { "log-level", 0, 0, G_OPTION_ARG_STRING, &a->log_level,
       N_ ("error, warning, message, info or debug (default: log-level= of [daemon])"), N_ ("LEVEL") },
     { "version", 0, 0, G_OPTION_ARG_NONE, &a->version, N_ ("Print the version and exit"), NULL },
-    G_OPTION_ENTRY_NULL
+    { NULL }
   };
   g_autoptr (GOptionContext) context = g_option_context_new (NULL);
 
