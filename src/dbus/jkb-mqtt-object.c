@@ -92,7 +92,29 @@ static const JkbXmlProperty properties[] = {
   { NULL, NULL, 0 },
 };
 
-static const JkbXmlInterface mqtt_interface = { JKB_DBUS_NAME ".Mqtt", properties, NULL };
+static gboolean
+call_reconnect (JkbDaemon *daemon, gpointer object, GVariant *parameters, GVariant **reply,
+                GError **error)
+{
+  jkb_mqtt_reconnect (object);
+  return TRUE;
+}
+
+static gboolean
+call_republish (JkbDaemon *daemon, gpointer object, GVariant *parameters, GVariant **reply,
+                GError **error)
+{
+  jkb_mqtt_republish (object);
+  return TRUE;
+}
+
+static const JkbXmlMethod methods[] = {
+  { "Reconnect", JKB_ACTION_CONFIGURE, call_reconnect },
+  { "Republish", JKB_ACTION_CONFIGURE, call_republish },
+  { NULL, NULL, NULL },
+};
+
+static const JkbXmlInterface mqtt_interface = { JKB_DBUS_NAME ".Mqtt", properties, methods };
 
 JkbObject *
 jkb_mqtt_object_new (JkbAuthPolicy policy, JkbDaemon *daemon, JkbMqtt *mqtt)
