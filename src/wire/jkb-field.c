@@ -41,9 +41,13 @@
 #define BINARY(level, dc, fl) .ha = { JKB_HA_BINARY_SENSOR, JKB_HA_##level, (fl), (dc), NULL, -1 }
 #define RELEASE_TIME                                                                               \
   SENSOR (FULL, "duration", "measurement", 0, JKB_HA_DIAGNOSTIC | JKB_HA_DISABLED)
-#define SETTING(dc) SENSOR (FULL, (dc), NULL, -1, JKB_HA_DIAGNOSTIC | JKB_HA_DISABLED)
+#define SETTING(dc)                                                                                \
+  SENSOR (FULL, (dc), "measurement", -1, JKB_HA_DIAGNOSTIC | JKB_HA_DISABLED)
 #define SETTING_SWITCH BINARY (STANDARD, NULL, JKB_HA_DIAGNOSTIC)
-#define OPTION(dc) SENSOR (FULL, (dc), NULL, -1, JKB_HA_DIAGNOSTIC | JKB_HA_DISABLED)
+#define SETTING_DETAIL(dc) BINARY (FULL, (dc), JKB_HA_DIAGNOSTIC | JKB_HA_DISABLED)
+#define OPTION SENSOR (FULL, NULL, NULL, -1, JKB_HA_DIAGNOSTIC | JKB_HA_DISABLED)
+#define OPTION_OF(dc)                                                                              \
+  SENSOR (FULL, (dc), "measurement", -1, JKB_HA_DIAGNOSTIC | JKB_HA_DISABLED)
 
 static const char *const balancing_names[] = { "off", "charging", "discharging", NULL };
 static const char *const charge_status_names[] = { "bulk", "absorption", "float", NULL };
