@@ -15,6 +15,9 @@
  * wake-up. */
 #define TIMER_SLACK_US (100 * 1000)
 
+/* How long the start waits for the D-Bus name before systemd hears that the daemon serves. */
+#define READY_TIMEOUT_S 5
+
 struct _JkbDaemon
 {
   GObject parent_instance;
@@ -29,6 +32,7 @@ struct _JkbDaemon
   gboolean running; /* buses and MQTT are started */
   void (*on_running) (JkbDaemon *self, gpointer user_data);
   gpointer on_running_data;
+  guint ready_timeout;
 };
 
 G_DEFINE_TYPE (JkbDaemon, jkb_daemon, G_TYPE_OBJECT)
@@ -174,18 +178,28 @@ add_bus (JkbDaemon *self, const JkbBusConfig *config)
   g_signal_emit (self, signals[SIGNAL_BUS_ADDED], 0, bus);
 }
 
+/* D-Bus serves, or cannot be had for now: in both cases the daemon is up. */
 static gboolean
 on_service_ready (gpointer user_data)
 {
   JkbDaemon *self = user_data;
 
-  for (guint i = 0; i < self->buses->len; i++)
-    jkb_bus_start (g_ptr_array_index (self->buses, i));
-  jkb_mqtt_start (self->mqtt);
-  self->running = TRUE;
-  tick (self);
+  g_clear_handle_id (&self->ready_timeout, g_source_remove);
   if (self->on_running != NULL)
     self->on_running (self, self->on_running_data);
+  self->on_running = NULL;
+  return G_SOURCE_REMOVE;
+}
+
+static gboolean
+on_ready_timeout (gpointer user_data)
+{
+  JkbDaemon *self = user_data;
+
+  self->ready_timeout = 0;
+  jkb_log (G_LOG_LEVEL_WARNING, NULL, NULL, "the D-Bus daemon does not answer; going on without it "
+                                            "until it does");
+  on_service_ready (self);
   return G_SOURCE_REMOVE;
 }
 
@@ -203,16 +217,26 @@ jkb_daemon_start (JkbDaemon *self, JkbDaemonFunc on_running, gpointer user_data)
     add_bus (self, g_ptr_array_index (self->config->buses, i));
   jkb_registry_load (self->registry);
 
+  /* A D-Bus daemon that hangs must hold up neither the batteries nor MQTT. */
   if (self->service != NULL)
-    jkb_service_start (self->service, self->options.bus_type, self->options.bus_address,
-                       on_service_ready, self);
-  else
+    {
+      self->ready_timeout = g_timeout_add_seconds (READY_TIMEOUT_S, on_ready_timeout, self);
+      jkb_service_start (self->service, self->options.bus_type, self->options.bus_address,
+                         on_service_ready, self);
+    }
+  for (guint i = 0; i < self->buses->len; i++)
+    jkb_bus_start (g_ptr_array_index (self->buses, i));
+  jkb_mqtt_start (self->mqtt);
+  self->running = TRUE;
+  tick (self);
+  if (self->service == NULL)
     on_service_ready (self);
 }
 
 void
 jkb_daemon_stop (JkbDaemon *self)
 {
+  g_clear_handle_id (&self->ready_timeout, g_source_remove);
   g_source_destroy (self->timer);
   g_clear_pointer (&self->timer, g_source_unref);
   for (guint i = 0; i < self->buses->len; i++)

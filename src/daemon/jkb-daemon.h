@@ -33,7 +33,7 @@ JkbDaemon *jkb_daemon_new (const JkbDaemonOptions *options, JkbConfig *config);
 
 typedef void (*JkbDaemonFunc) (JkbDaemon *self, gpointer user_data);
 
-/* Exports and owns the D-Bus name, then starts buses and MQTT, then calls @on_running. */
+/* Starts all parts; calls @on_running when the D-Bus name is owned, or cannot be for now. */
 void jkb_daemon_start (JkbDaemon *self, JkbDaemonFunc on_running, gpointer user_data);
 
 /* Readers, MQTT ("offline", at most 2 s), name; returns when all threads are joined. */
