@@ -117,7 +117,7 @@ jkb_bus_new (const JkbBusConfig *config, JkbBusFrameFunc frame, JkbBusDrainedFun
   self->user_data = user_data;
   self->inbox = jkb_inbox_new ();
   jkb_inbox_attach (self->inbox, on_inbox_frame, on_inbox_status, on_inbox_drained, self);
-  self->klass = jkb_transport_find (self->config->uri, &rest, &error);
+  self->klass = jkb_transport_find (self->config->uri != NULL ? self->config->uri : "", &rest, &error);
   if (self->klass != NULL)
     self->reader = jkb_reader_new (self->config, self->klass, rest, self->inbox);
   else

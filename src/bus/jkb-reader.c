@@ -25,6 +25,7 @@
 #define READ_MAX (64 * 1024)            /* bytes per pass: commands and wake-ups have their turn */
 #define LOW_WATER_PATIENCE_US 30000     /* beyond what the line needs for the rest of a record */
 #define SETTLE_US 100000                /* udev needs a moment between node, group and link */
+#define FIRST_LOOK_US (G_USEC_PER_SEC)  /* after the loss of a port that can be plugged in again */
 #define CROWDED_US 1000                 /* nap of a recording while the main loop is behind */
 
 typedef enum
@@ -177,8 +178,7 @@ push_status (JkbReader *self, JkbLinkState state, const char *error)
                            .reconnects = (guint32) count_get (self, COUNT_RECONNECTS) };
 
   set_error_text (&status, error);
-  if (status.state == self->status.state && status.reconnects == self->status.reconnects
-      && g_str_equal (status.error, self->status.error))
+  if (status.state == self->status.state && g_str_equal (status.error, self->status.error))
     return;
   self->status = status;
   jkb_inbox_push_status (self->inbox, &status);
@@ -504,8 +504,6 @@ close_port (JkbReader *self)
 static void
 wait_for_retry (JkbReader *self, gint64 until_us)
 {
-  if (self->hotplug_fd < 0)
-    begin_hotplug (self);
   while (!has_command (self))
     {
       gint64 now_us = beat (self);
@@ -521,18 +519,28 @@ wait_for_retry (JkbReader *self, gint64 until_us)
     }
 }
 
+/* A good port that is lost may be back before its directory is watched: the first look is soon. */
+static void
+wait_after_loss (JkbReader *self)
+{
+  gboolean was_good = self->backoff.good_since_us != 0;
+  gint64 delay_us = jkb_backoff_fail (&self->backoff, self->config->reconnect_min,
+                                      self->config->reconnect_max, g_rand_double (self->random));
+
+  if (self->hotplug_fd < 0)
+    begin_hotplug (self);
+  if (was_good && self->hotplug_fd >= 0)
+    delay_us = MIN (delay_us, FIRST_LOOK_US);
+  wait_for_retry (self, g_get_monotonic_time () + delay_us);
+}
+
 static void
 wait_after (JkbReader *self, End end)
 {
-  gint64 delay_us;
-
   if (end == END_FINISHED)
     wait_for_retry (self, G_MAXINT64);
-  if (end != END_LOST)
-    return;
-  delay_us = jkb_backoff_fail (&self->backoff, self->config->reconnect_min,
-                               self->config->reconnect_max, g_rand_double (self->random));
-  wait_for_retry (self, g_get_monotonic_time () + delay_us);
+  else if (end == END_LOST)
+    wait_after_loss (self);
 }
 
 static gpointer

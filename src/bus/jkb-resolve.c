@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <gio/gio.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@
 
 typedef struct
 {
+  _Atomic int n_references;
   char *host;
   char *port;
   int done_fd; /* eventfd: readable when the answer is there */
@@ -25,15 +27,16 @@ typedef struct
 } Lookup;
 
 static void
-lookup_clear (gpointer data)
+lookup_unref (Lookup *lookup)
 {
-  Lookup *lookup = data;
-
+  if (atomic_fetch_sub_explicit (&lookup->n_references, 1, memory_order_acq_rel) > 1)
+    return;
   if (lookup->answer != NULL)
     freeaddrinfo (lookup->answer);
   close (lookup->done_fd);
   g_free (lookup->host);
   g_free (lookup->port);
+  g_free (lookup);
 }
 
 static int
@@ -53,7 +56,7 @@ lookup_thread (gpointer data)
 
   lookup->code = ask (lookup->host, lookup->port, AI_ADDRCONFIG, &lookup->answer);
   eventfd_write (lookup->done_fd, 1);
-  g_atomic_rc_box_release_full (lookup, lookup_clear);
+  lookup_unref (lookup);
   return NULL;
 }
 
@@ -115,16 +118,16 @@ jkb_resolve (const char *host, const char *port, int stop_fd, gint64 deadline_us
 
   if (ask (host, port, AI_NUMERICHOST, &answer) == 0)
     return answer;
-  lookup = g_atomic_rc_box_new0 (Lookup);
+  lookup = g_new0 (Lookup, 1);
+  lookup->n_references = 2;
   lookup->host = g_strdup (host);
   lookup->port = g_strdup (port);
   lookup->done_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
-  g_atomic_rc_box_acquire (lookup);
   thread = g_thread_try_new ("jkb-resolve", lookup_thread, lookup, error);
   if (thread == NULL)
-    g_atomic_rc_box_release_full (lookup, lookup_clear);
+    lookup_unref (lookup);
   else
     answer = lookup_wait (lookup, stop_fd, deadline_us, error);
-  g_atomic_rc_box_release_full (lookup, lookup_clear);
+  lookup_unref (lookup);
   return answer;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * SPDX-FileCopyrightText: the jkbmsd contributors
  *
- * "serial:/dev/serial/by-id/…": a serial port, raw, 8N1, at any speed, for us alone. Runs on the
+ * "serial:/dev/serial/by-id/NAME": a serial port, raw, 8N1, at any speed, for us alone. Runs on the
  * reader thread.
  */
 #include "bus/jkb-transport.h"
@@ -33,7 +33,7 @@ serial_check (const char *rest, GError **error)
   if (rest[0] == '/' && rest[1] != '/' && rest[1] != '\0')
     return TRUE;
   g_set_error (error, JKB_ERROR, JKB_ERROR_INVALID_ARGUMENT,
-               "A serial port is named by its path: use serial:/dev/serial/by-id/…");
+               "A serial port is named by its path: use serial:/dev/serial/by-id/NAME");
   return FALSE;
 }
 

@@ -9,7 +9,7 @@
 
 #include "core/jkb-error.h"
 
-#define FORMS "use serial:/dev/serial/by-id/…, tcp:HOST:PORT or replay:FILE"
+#define FORMS "use serial:/dev/serial/by-id/NAME, tcp:HOST:PORT or replay:FILE"
 
 static const JkbTransportClass *const classes[] = {
   &jkb_transport_serial,
