@@ -65,6 +65,10 @@ class Policies(unittest.TestCase):
         self.assertEqual(actions, {"configure": {"auth_admin_keep"},
                                    "write-settings": {"auth_admin_keep"},
                                    "write-protection": {"auth_admin"}})
+        # Without it polkit does not answer a daemon that is not root.
+        owners = [a.findtext("annotate[@key='org.freedesktop.policykit.owner']")
+                  for a in root.iter("action")]
+        self.assertEqual(owners, ["unix-user:jkbmsd"] * 3)
 
 
 class Pages(unittest.TestCase):
