@@ -34,6 +34,10 @@ static const JkbCtlVerb verbs[] = {
     jkb_ctl_verb_forget },
   { "decode", N_("FILE|-"), N_("Explain recorded bytes of a bus (needs no daemon)"),
     "jkbmsctl decode --json garage.bin", 1, 1, jkb_ctl_verb_decode },
+  { "doctor", N_("[BUS|PORT]"), N_("Say what is wrong with a bus or a port"),
+    "jkbmsctl doctor /dev/ttyUSB0", 0, 1, jkb_ctl_verb_doctor },
+  { "ports", NULL, N_("List the serial adapters of this machine"), "jkbmsctl ports", 0, 0,
+    jkb_ctl_verb_ports },
 };
 
 static JkbCtl ctl_state = { .bus_type = G_BUS_TYPE_SYSTEM };

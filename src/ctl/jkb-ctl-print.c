@@ -280,6 +280,26 @@ jkb_ctl_print_heading (const JkbCtl *ctl, const char *text)
            jkb_ctl_style_off (ctl, JKB_CTL_BOLD));
 }
 
+void
+jkb_ctl_print_wrapped (const JkbCtl *ctl, const char *text)
+{
+  g_auto (GStrv) words = g_strsplit (text, " ", -1);
+  g_autoptr(GString) out = g_string_new (NULL);
+  guint width = ctl->width > 0 ? ctl->width : 80;
+  guint used = 0;
+
+  for (guint i = 0; words[i] != NULL; i++)
+    {
+      guint n = jkb_ctl_text_width (words[i]);
+
+      if (used > 0 && used + 1 + n > width)
+        used = 0;
+      g_string_append_printf (out, "%s%s", i == 0 ? "" : used == 0 ? "\n" : " ", words[i]);
+      used += n + (used > 0);
+    }
+  g_print ("%s\n", out->str);
+}
+
 /* ---- values ------------------------------------------------------------------------------- */
 
 char *

@@ -58,6 +58,9 @@ void jkb_ctl_pairs_add (JkbCtlPairs *pairs, const char *label, const char *value
 /* Prints and frees. */
 void jkb_ctl_pairs_print (JkbCtlPairs *pairs, const JkbCtl *ctl);
 
+/* A paragraph, broken at blanks. */
+void jkb_ctl_print_wrapped (const JkbCtl *ctl, const char *text);
+
 void jkb_ctl_print_heading (const JkbCtl *ctl, const char *text);
 
 /* "0.8 s", "12 s", "3 min", "5 h", "12 d"; NULL for a time that never was. */

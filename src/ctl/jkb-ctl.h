@@ -83,5 +83,7 @@ int jkb_ctl_verb_health (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **a
 int jkb_ctl_verb_bus_list (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv);
 int jkb_ctl_verb_mqtt_show (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv);
 int jkb_ctl_verb_forget (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv);
+int jkb_ctl_verb_doctor (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv);
+int jkb_ctl_verb_ports (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv);
 
 G_END_DECLS
