@@ -70,6 +70,7 @@ jkb_attribution_init (JkbAttribution *self, JkbTiming timing, JkbStreamCounters 
 {
   memset (self, 0, sizeof *self);
   self->timing = timing;
+  self->foreign_clock = timing == JKB_TIMING_UNKNOWN;
   self->counters = counters;
   self->pending = self->held = -1;
   self->held_request = -1;
@@ -111,7 +112,7 @@ continues (JkbAttribution *self, gint address, const JkbWaitingFrame *frame)
 {
   const JkbKnown *entry = known (self, address);
 
-  if (self->timing == JKB_TIMING_UNKNOWN || frame->type != JKB_FRAME_LIVE || entry == NULL
+  if (self->foreign_clock || frame->type != JKB_FRAME_LIVE || entry == NULL
       || entry->live_us == G_MININT64)
     return TRUE;
   return clock_error_us (entry, frame) <= CONTINUITY_US;
@@ -152,13 +153,26 @@ is_answer (JkbAttribution *self, const JkbWaitingFrame *frame)
          && frame->front.gap_us <= limits[self->timing].request_us;
 }
 
+/* Frames come at the bus's own pace, or a recording is fed in faster than it was made: a frame with an
+ * ACK tells, by its clock. A clock that went back is a restart and tells nothing. */
 static void
-remember (JkbAttribution *self, gint address, const JkbWaitingFrame *frame)
+compare_clocks (JkbAttribution *self, const JkbKnown *entry, const JkbWaitingFrame *frame)
+{
+  if (entry->live_us == G_MININT64 || self->timing == JKB_TIMING_UNKNOWN
+      || le32 (frame->data + OFFSET_TICKS) < entry->ticks)
+    return;
+  self->foreign_clock = clock_error_us (entry, frame) > CONTINUITY_US;
+}
+
+static void
+remember (JkbAttribution *self, gint address, JkbEvidence evidence, const JkbWaitingFrame *frame)
 {
   JkbKnown *entry = known (self, address);
 
   if (entry == NULL || frame->type != JKB_FRAME_LIVE)
     return;
+  if (evidence == JKB_EVIDENCE_ACK)
+    compare_clocks (self, entry, frame);
   entry->live_us = frame->end_us;
   entry->ticks = le32 (frame->data + OFFSET_TICKS);
   entry->suspect = FALSE;
@@ -174,7 +188,7 @@ decide (JkbAttribution *self, gint8 slot, gint address, JkbEvidence evidence, Jk
   decision->address = drop == JKB_DROP_NONE ? address : -1;
   decision->evidence = drop == JKB_DROP_NONE ? evidence : JKB_EVIDENCE_NONE;
   if (drop == JKB_DROP_NONE)
-    remember (self, address, &self->frames[slot]);
+    remember (self, address, evidence, &self->frames[slot]);
   else
     self->counters->unattributed++;
 }

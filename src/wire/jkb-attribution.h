@@ -51,6 +51,7 @@ typedef struct
 typedef struct
 {
   JkbTiming timing;
+  gboolean foreign_clock; /* arrival times are not the bus's own: no E6 */
   JkbStreamCounters *counters;
   JkbWaitingFrame frames[JKB_ATTRIBUTION_SLOTS];
   gint8 pending; /* slot, -1: none; waits for its ACK */
