@@ -6,7 +6,6 @@
 #include "dbus/jkb-objects.h"
 
 #include "config.h"
-#include "dbus/jkb-clock.h"
 #include "dbus/jkb-xml-skeleton.h"
 
 static GVariant *
@@ -26,7 +25,7 @@ read_text (const JkbXmlProperty *row, JkbDaemon *daemon, gpointer object)
 static GVariant *
 read_clock_synchronized (const JkbXmlProperty *row, JkbDaemon *daemon, gpointer object)
 {
-  return g_variant_new_boolean (jkb_clock_is_synchronized ());
+  return g_variant_new_boolean (jkb_clock_is_synchronized (object));
 }
 
 static const JkbXmlProperty properties[] = {
@@ -40,10 +39,11 @@ static const JkbXmlProperty properties[] = {
 static const JkbXmlInterface manager_interface = { JKB_DBUS_NAME ".Manager", properties, NULL };
 
 JkbObject *
-jkb_manager_object_new (JkbAuthPolicy policy, JkbDaemon *daemon)
+jkb_manager_object_new (JkbAuthPolicy policy, JkbDaemon *daemon, JkbClock *clock)
 {
   JkbObject *self = jkb_object_new (JKB_DBUS_PATH);
 
-  jkb_object_add (self, jkb_xml_skeleton_new (&manager_interface, policy, daemon, NULL));
+  jkb_object_add (self,
+                  jkb_xml_skeleton_new (&manager_interface, policy, daemon, G_OBJECT (clock)));
   return self;
 }

@@ -7,13 +7,14 @@
 #pragma once
 
 #include "dbus/jkb-auth.h"
+#include "dbus/jkb-clock.h"
 #include "dbus/jkb-object.h"
 #include "daemon/jkb-daemon.h"
 #include "mqtt/jkb-mqtt.h"
 
 G_BEGIN_DECLS
 
-JkbObject *jkb_manager_object_new (JkbAuthPolicy policy, JkbDaemon *daemon);
+JkbObject *jkb_manager_object_new (JkbAuthPolicy policy, JkbDaemon *daemon, JkbClock *clock);
 JkbObject *jkb_mqtt_object_new (JkbAuthPolicy policy, JkbDaemon *daemon, JkbMqtt *mqtt);
 JkbObject *jkb_bus_object_new (JkbAuthPolicy policy, JkbDaemon *daemon, JkbBus *bus);
 JkbObject *jkb_bms_object_new (JkbAuthPolicy policy, JkbDaemon *daemon, JkbBms *bms);

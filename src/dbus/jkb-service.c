@@ -20,8 +20,9 @@ struct _JkbService
   JkbDaemon *daemon; /* owns us */
   JkbMqtt *mqtt;     /* (nullable) */
   JkbAuthPolicy policy;
-  JkbDbusLink *link; /* NULL: not started */
-  gboolean connected;
+  JkbClock *clock;
+  JkbDbusLink *link;           /* NULL: not started */
+  GDBusConnection *connection; /* NULL: none */
   GDBusObjectManagerServer *manager;
   JkbObject *manager_object; /* on the object manager's own path, hence not one of its objects */
   JkbObject *mqtt_object;    /* (nullable) */
@@ -54,10 +55,12 @@ touch (JkbObject *object)
 }
 
 static void
-refresh (JkbService *self)
+refresh (JkbService *self, gint64 monotonic_us)
 {
   GPtrArray *buses = jkb_daemon_list_buses (self->daemon);
 
+  if (self->policy == JKB_AUTH_POLKIT) /* the system bus */
+    jkb_clock_ask (self->clock, self->connection, monotonic_us);
   touch (self->manager_object);
   touch (self->mqtt_object);
   for (guint i = 0; i < buses->len; i++)
@@ -71,12 +74,12 @@ jkb_service_tick (JkbService *self, gint64 monotonic_us)
   gpointer object;
   gint64 due_us;
 
-  if (!self->connected)
+  if (self->connection == NULL)
     return G_MAXINT64;
   if (monotonic_us - self->refreshed_us >= REFRESH_SOON_US)
     {
       self->refreshed_us = monotonic_us;
-      refresh (self);
+      refresh (self, monotonic_us);
     }
   due_us = self->refreshed_us + REFRESH_LATE_US;
   due_us = MIN (due_us, tick_object (self, self->manager_object, monotonic_us));
@@ -104,7 +107,7 @@ announce_soon (JkbService *self, JkbObject *object)
   gint64 now_us = g_get_monotonic_time ();
   gint64 due_us;
 
-  if (object == NULL || !self->connected)
+  if (object == NULL || self->connection == NULL)
     return;
   jkb_object_touch (object);
   due_us = tick_object (self, object, now_us);
@@ -235,7 +238,7 @@ on_connection (GDBusConnection *connection, gpointer user_data)
   JkbSkeleton *interface = jkb_object_find (self->manager_object, JKB_DBUS_NAME ".Manager");
   g_autoptr (GError) error = NULL;
 
-  self->connected = connection != NULL;
+  g_set_object (&self->connection, connection);
   if (connection == NULL)
     {
       g_dbus_interface_skeleton_unexport (G_DBUS_INTERFACE_SKELETON (interface));
@@ -286,7 +289,7 @@ create_objects (JkbService *self)
   GPtrArray *bms = jkb_registry_list (registry);
 
   self->manager = g_dbus_object_manager_server_new (JKB_DBUS_PATH);
-  self->manager_object = jkb_manager_object_new (self->policy, self->daemon);
+  self->manager_object = jkb_manager_object_new (self->policy, self->daemon, self->clock);
   if (self->mqtt != NULL)
     {
       self->mqtt_object = jkb_mqtt_object_new (self->policy, self->daemon, self->mqtt);
@@ -318,7 +321,7 @@ jkb_service_stop (JkbService *self)
   if (self->link == NULL)
     return;
   disconnect_signals (self);
-  if (self->connected)
+  if (self->connection != NULL)
     on_connection (NULL, self);
   g_clear_pointer (&self->link, jkb_dbus_link_free);
   g_clear_handle_id (&self->timer_id, g_source_remove);
@@ -335,6 +338,7 @@ jkb_service_finalize (GObject *object)
 
   g_return_if_fail (self->link == NULL); /* stop() comes first */
   g_clear_object (&self->mqtt);
+  g_object_unref (self->clock);
   g_hash_table_unref (self->objects);
   G_OBJECT_CLASS (jkb_service_parent_class)->finalize (object);
 }
@@ -348,6 +352,7 @@ jkb_service_class_init (JkbServiceClass *klass)
 static void
 jkb_service_init (JkbService *self)
 {
+  self->clock = jkb_clock_new (NULL);
   self->objects = g_hash_table_new_full (NULL, NULL, NULL, g_object_unref);
 }
 

@@ -165,7 +165,7 @@ jkb_xml_skeleton_finalize (GObject *object)
     g_clear_pointer (&self->known[i], g_variant_unref);
   g_free (self->known);
   g_free (self->rows);
-  g_clear_object (&self->object);
+  g_object_unref (self->object);
   G_OBJECT_CLASS (jkb_xml_skeleton_parent_class)->finalize (object);
 }
 
@@ -196,8 +196,7 @@ jkb_xml_skeleton_new (const JkbXmlInterface *interface, JkbAuthPolicy policy, Jk
   self->interface = interface;
   self->policy = policy;
   self->daemon = daemon;
-  if (object != NULL)
-    self->object = g_object_ref (object);
+  self->object = g_object_ref (object);
   while (info->properties[self->n_properties] != NULL)
     self->n_properties++;
   self->rows = g_new0 (const JkbXmlProperty *, self->n_properties);

@@ -49,7 +49,7 @@ typedef struct
  * jkb_xml_skeleton_new:
  * @interface: lives for ever
  * @daemon: outlives the skeleton
- * @object: (transfer none) (nullable): a reference is kept
+ * @object: (transfer none): a reference is kept
  */
 JkbSkeleton *jkb_xml_skeleton_new (const JkbXmlInterface *interface, JkbAuthPolicy policy,
                                    JkbDaemon *daemon, GObject *object);
