@@ -6,6 +6,7 @@
  */
 #include "core/jkb-log.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,7 +17,7 @@
 
 static int max_level = G_LOG_LEVEL_INFO; /* atomic; a greater number is less important */
 static gboolean to_journal, to_terminal;
-static GMutex repeat_mutex;
+static pthread_mutex_t repeat_mutex = PTHREAD_MUTEX_INITIALIZER; /* ThreadSanitizer sees it */
 static JkbLogRepeat last_line;
 
 /* ---- lines ---------------------------------------------------------------------------------- */
@@ -25,23 +26,25 @@ char *
 jkb_log_clean (const char *text)
 {
   g_autofree char *valid = g_utf8_make_valid (text, -1);
-  GString *clean = g_string_sized_new (strlen (valid));
+  char *clean = g_malloc (JKB_LOG_MAX_LINE);
+  gsize n = 0;
 
   for (const char *p = valid; *p != '\0'; p = g_utf8_next_char (p))
     {
       gunichar c = g_utf8_get_char (p);
 
-      if (clean->len > JKB_LOG_MAX_LINE - 100)
+      if (n > JKB_LOG_MAX_LINE - 100)
         {
-          g_string_append (clean, "…");
+          n += g_unichar_to_utf8 (0x2026, clean + n); /* … */
           break;
         }
       if (g_unichar_isprint (c))
-        g_string_append_unichar (clean, c);
+        n += g_unichar_to_utf8 (c, clean + n);
       else
-        g_string_append_c (clean, c == '\n' || c == '\t' ? ' ' : '?');
+        clean[n++] = c == '\n' || c == '\t' ? ' ' : '?';
     }
-  return g_string_free (clean, FALSE);
+  clean[n] = '\0';
+  return clean;
 }
 
 static const char *
@@ -145,9 +148,9 @@ writer (GLogLevelFlags level, const GLogField *fields, gsize n_fields, gpointer 
     return G_LOG_WRITER_HANDLED;
   text = jkb_log_clean (message);
   line = jkb_log_format (level, subject, text, FALSE);
-  g_mutex_lock (&repeat_mutex);
+  pthread_mutex_lock (&repeat_mutex);
   show = jkb_log_repeat (&last_line, line, g_get_monotonic_time (), &n_suppressed);
-  g_mutex_unlock (&repeat_mutex);
+  pthread_mutex_unlock (&repeat_mutex);
   if (n_suppressed > 0)
     {
       const GLogField note[] = { { "MESSAGE", "", -1 }, { "PRIORITY", "6", -1 } };
