@@ -388,7 +388,7 @@ class Message:
 
     def __init__(self, record):
         self.topic = record["topic"]
-        self.payload = record.get("payload", "")
+        self.payload = record.get("payload") or ""
         self.retain = bool(record["retain"])
         self.qos = record["qos"]
 
@@ -703,4 +703,4 @@ def main():
         print(f"SKIPPED: {reason}")
     if not result.wasSuccessful():
         sys.exit(1)
-    sys.exit(77 if result.testsRun == len(result.skipped) > 0 else 0)
+    sys.exit(77 if len(result.skipped) >= result.testsRun > 0 else 0)

@@ -197,9 +197,12 @@ class CapturePaths(jkbtest.Case):
             for name in names:
                 with open(os.path.join(directory, name), "rb") as file:
                     self.assertNotIn(CANARY, file.read(), name)
+        sees_memory = False
         for piece in memory_of(self.daemon.pid):
             at = piece.find(CANARY)
             self.assertLess(at, 0, f"in memory: {piece[max(0, at - 80):at + 20]!r}")
+            sees_memory |= self.daemon.config_path.encode() in piece
+        self.assertTrue(sees_memory)
 
     def test_replay(self):
         self.run_captures(lambda capture: f"replay:{capture.path}")
