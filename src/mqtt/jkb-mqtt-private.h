@@ -14,11 +14,11 @@ G_BEGIN_DECLS
 /* The order of things after a connect. */
 typedef enum
 {
-  JKB_STEP_AVAILABILITY,
-  JKB_STEP_DISCOVERY,
-  JKB_STEP_STATE,
-  JKB_STEP_DONE
-} JkbStep;
+  JKB_ROUND_AVAILABILITY,
+  JKB_ROUND_DISCOVERY,
+  JKB_ROUND_STATE,
+  JKB_ROUND_DONE
+} JkbRoundStep;
 
 struct _JkbMqtt
 {
@@ -34,7 +34,7 @@ struct _JkbMqtt
 
   GHashTable *publishers; /* (element-type JkbBms JkbPublisher) */
   GPtrArray *dirty;       /* (element-type JkbPublisher) with something pending */
-  JkbStep step;
+  JkbRoundStep step;
   GPtrArray *step_ids; /* BMS of this round */
   guint step_index;    /* the next of them */
   GQueue held;         /* of JkbHeldAlarm */
@@ -54,7 +54,7 @@ jkb_mqtt_config (JkbMqtt *self)
 static inline gboolean
 jkb_mqtt_is_settled (JkbMqtt *self)
 {
-  return self->connected && self->step == JKB_STEP_DONE;
+  return self->connected && self->step == JKB_ROUND_DONE;
 }
 
 /* ---- jkb-mqtt-round.c ---- */

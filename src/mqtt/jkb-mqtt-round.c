@@ -71,17 +71,17 @@ begin_step (JkbMqtt *self)
   self->step_index = 0;
   switch (self->step)
     {
-    case JKB_STEP_AVAILABILITY:
+    case JKB_ROUND_AVAILABILITY:
       jkb_mqtt_send_bridge (self, JKB_MESSAGE_RETAINED, "availability", "online");
       break;
-    case JKB_STEP_DISCOVERY:
+    case JKB_ROUND_DISCOVERY:
       g_clear_pointer (&self->bridge_document, g_free);
       jkb_mqtt_publish_bridge_discovery (self);
       break;
-    case JKB_STEP_STATE:
+    case JKB_ROUND_STATE:
       jkb_mqtt_publish_bridge_state (self);
       break;
-    case JKB_STEP_DONE:
+    case JKB_ROUND_DONE:
       break;
     }
 }
@@ -102,20 +102,20 @@ tell (JkbMqtt *self, JkbPublisher *publisher)
 {
   switch (self->step)
     {
-    case JKB_STEP_AVAILABILITY:
+    case JKB_ROUND_AVAILABILITY:
       publisher->pending &= ~(guint) JKB_CHANGED_ONLINE;
       jkb_publisher_availability (publisher, &self->context);
       break;
-    case JKB_STEP_DISCOVERY:
+    case JKB_ROUND_DISCOVERY:
       publisher->pending &= ~(guint) (JKB_CHANGED_LAYOUT | JKB_CHANGED_IDENTITY);
       jkb_publisher_discovery (publisher, &self->context, TRUE);
       break;
-    case JKB_STEP_STATE:
+    case JKB_ROUND_STATE:
       publisher->pending &= JKB_CHANGED_ONLINE | JKB_CHANGED_LAYOUT | JKB_CHANGED_IDENTITY;
       tell_state (self, publisher);
       jkb_publisher_groups (publisher, &self->context, TRUE);
       break;
-    case JKB_STEP_DONE:
+    case JKB_ROUND_DONE:
       break;
     }
 }
@@ -157,9 +157,9 @@ tell_next (JkbMqtt *self)
 void
 jkb_mqtt_continue_round (JkbMqtt *self)
 {
-  if (!self->connected || self->step == JKB_STEP_DONE)
+  if (!self->connected || self->step == JKB_ROUND_DONE)
     return;
-  while (self->step != JKB_STEP_DONE)
+  while (self->step != JKB_ROUND_DONE)
     if (self->step_index >= self->step_ids->len)
       {
         self->step++;
@@ -180,7 +180,7 @@ jkb_mqtt_begin_round (JkbMqtt *self)
   g_ptr_array_set_size (self->step_ids, 0);
   for (guint i = 0; i < bms->len; i++)
     g_ptr_array_add (self->step_ids, g_strdup (jkb_bms_get_id (g_ptr_array_index (bms, i))));
-  self->step = JKB_STEP_AVAILABILITY;
+  self->step = JKB_ROUND_AVAILABILITY;
   begin_step (self);
   jkb_mqtt_continue_round (self);
 }

@@ -206,7 +206,7 @@ static void
 on_disconnected (JkbMqtt *self, const char *reason)
 {
   set_state (self, FALSE, reason);
-  self->step = JKB_STEP_DONE;
+  self->step = JKB_ROUND_DONE;
   forget_pending (self);
   g_clear_handle_id (&self->again_source, g_source_remove);
   g_clear_handle_id (&self->birth_source, g_source_remove);
@@ -300,7 +300,7 @@ jkb_mqtt_start (JkbMqtt *self)
   self->context.config = config;
   self->context.registry = jkb_daemon_get_registry (self->daemon);
   self->context.link = jkb_mqtt_link_new (config->mqtt.queue_max);
-  self->step = JKB_STEP_DONE;
+  self->step = JKB_ROUND_DONE;
   self->met_broker = FALSE;
   bms = jkb_registry_list (self->context.registry);
   for (guint i = 0; i < bms->len; i++)
@@ -463,5 +463,5 @@ jkb_mqtt_init (JkbMqtt *self)
   self->context.text = g_string_new (NULL);
   self->context.document = g_string_new (NULL);
   self->last_error = g_strdup ("");
-  self->step = JKB_STEP_DONE;
+  self->step = JKB_ROUND_DONE;
 }

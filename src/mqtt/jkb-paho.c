@@ -123,14 +123,21 @@ push_arrived (JkbPaho *paho, const char *topic, const MQTTAsync_message *message
   push_report (paho, report);
 }
 
+/* A topic that holds a NUL is longer than it looks; none of ours does. */
+static gboolean
+is_wanted (JkbPaho *paho, const char *topic, int topic_length, const MQTTAsync_message *message)
+{
+  return (topic_length == 0 || strlen (topic) == (gsize) topic_length)
+         && message->payloadlen <= MAX_ARRIVED_SIZE && is_accepted (paho, topic)
+         && atomic_load (&paho->arrived_bytes) + message->payloadlen <= MAX_ARRIVED_BYTES;
+}
+
 static int
 on_arrived (void *context, char *topic, int topic_length, MQTTAsync_message *message)
 {
   JkbPaho *paho = context;
 
-  /* topic_length is 0 unless the topic holds a NUL, which none of ours does. */
-  if (topic_length == 0 && message->payloadlen <= MAX_ARRIVED_SIZE && is_accepted (paho, topic)
-      && atomic_load (&paho->arrived_bytes) + message->payloadlen <= MAX_ARRIVED_BYTES)
+  if (is_wanted (paho, topic, topic_length, message))
     push_arrived (paho, topic, message);
   MQTTAsync_freeMessage (&message);
   MQTTAsync_free (topic);
