@@ -177,10 +177,11 @@ static void
 print_bus_remarks (const JkbCtlObject *bus)
 {
   static const char *const keys[] = { "LastError", "HealthReason" };
+  gboolean healthy = jkb_ctl_object_number (bus, "Bus", "HealthScore", 0) >= GOOD_HEALTH;
   const char *name;
 
   jkb_ctl_path_is_bus (bus->path, &name);
-  for (gsize i = 0; i < G_N_ELEMENTS (keys); i++)
+  for (gsize i = 0; i < G_N_ELEMENTS (keys) && !healthy; i++)
     {
       const char *text = jkb_ctl_object_text (bus, "Bus", keys[i]);
       g_autofree char *safe = text != NULL && *text != '\0' ? jkb_ctl_text_safe (text) : NULL;

@@ -80,22 +80,18 @@ temperature_text (const JkbValues *live)
   return jkb_ctl_number_text (live, hottest, 1);
 }
 
+/* What is only information, like a password never changed, is for "show". */
 static char *
-alarms_text (const JkbValues *live, JkbCtlStyle *style)
+alarms_text (const JkbValues *live)
 {
   gint64 mask = jkb_values_get (live, JKB_FIELD_ERRORS);
-  GString *out;
+  guint32 problems = mask != JKB_UNKNOWN ? jkb_alarm_problems ((guint32) mask) : 0;
+  g_autoptr(GString) out = g_string_new (NULL);
 
-  *style = JKB_CTL_PLAIN;
-  if (mask == JKB_UNKNOWN || mask == 0)
-    return NULL;
-  if (jkb_alarm_problems ((guint32) mask) != 0)
-    *style = JKB_CTL_BAD;
-  out = g_string_new (NULL);
   for (guint bit = 0; bit < JKB_N_ALARM_BITS; bit++)
-    if (mask >> bit & 1)
+    if (problems >> bit & 1)
       g_string_append_printf (out, "%s%s", out->len > 0 ? ", " : "", jkb_alarm_key (bit));
-  return g_string_free (out, FALSE);
+  return out->len > 0 ? g_strdup (out->str) : NULL;
 }
 
 static void
@@ -110,9 +106,8 @@ static void
 add_bms (JkbCtlTable *table, const JkbCtlBms *bms, gint64 now_us)
 {
   const JkbValues *live = &bms->values[JKB_GROUP_LIVE];
-  JkbCtlStyle style;
   g_autofree char *temperature = temperature_text (live);
-  g_autofree char *alarms = alarms_text (live, &style);
+  g_autofree char *alarms = alarms_text (live);
   g_autofree char *age = jkb_ctl_age_text (bms->last_seen_us, now_us);
   g_autofree char *charge = jkb_ctl_number_text (live, JKB_FIELD_STATE_OF_CHARGE, 0);
   g_autofree char *percent = charge != NULL ? g_strconcat (charge, " %", NULL) : NULL;
@@ -127,7 +122,7 @@ add_bms (JkbCtlTable *table, const JkbCtlBms *bms, gint64 now_us)
   add_number (table, live, JKB_FIELD_POWER, 0);
   jkb_ctl_table_add (table, temperature, JKB_CTL_PLAIN);
   jkb_ctl_table_add (table, age, JKB_CTL_PLAIN);
-  jkb_ctl_table_add (table, alarms, style);
+  jkb_ctl_table_add (table, alarms, alarms != NULL ? JKB_CTL_BAD : JKB_CTL_PLAIN);
 }
 
 static void

@@ -38,7 +38,15 @@ static const JkbCtlVerb verbs[] = {
     "jkbmsctl doctor /dev/ttyUSB0", 0, 1, jkb_ctl_verb_doctor },
   { "ports", NULL, N_("List the serial adapters of this machine"), "jkbmsctl ports", 0, 0,
     jkb_ctl_verb_ports },
+  { "complete", "WHAT", NULL, NULL, 1, 1, jkb_ctl_verb_complete },
 };
+
+const JkbCtlVerb *
+jkb_ctl_verbs (gsize *n_verbs)
+{
+  *n_verbs = G_N_ELEMENTS (verbs);
+  return verbs;
+}
 
 static JkbCtl ctl_state = { .bus_type = G_BUS_TYPE_SYSTEM };
 
@@ -70,6 +78,8 @@ append_verbs (GString *out, const char *first_word)
       const JkbCtlVerb *verb = &verbs[i];
       g_autofree char *left = NULL;
 
+      if (verb->summary == NULL)
+        continue;
       if (n > 0 && (strncmp (verb->name, first_word, n) != 0 || verb->name[n] != ' '))
         continue;
       left = g_strjoin (" ", verb->name, verb->arguments != NULL ? _(verb->arguments) : NULL, NULL);

@@ -330,7 +330,7 @@ on_daemon (Monitor *monitor, JkbCtlModel *model, gboolean up)
     }
   out = begin_text (&line);
   if (up)
-    g_string_append_printf (out, _("jkbmsd is there: %u BMS on %u buses"), n_bms, buses->len);
+    g_string_append_printf (out, _("jkbmsd is there (buses: %u, BMS: %u)"), buses->len, n_bms);
   else
     g_string_append (out, _("jkbmsd is gone; waiting for it"));
   end_text (out, NULL);

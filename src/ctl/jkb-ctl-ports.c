@@ -198,6 +198,7 @@ jkb_ctl_port_holder (const char *root, const char *device)
   g_autofree char *processes = g_strconcat (root, "/proc", NULL);
   g_autofree char *target = *root == '\0' ? real_path (device) : g_strdup (device);
   g_autoptr(GDir) dir = g_dir_open (processes, 0, NULL);
+  g_autoptr(GString) holders = g_string_new (NULL);
   const char *name;
 
   while (dir != NULL && target != NULL && (name = g_dir_read_name (dir)) != NULL)
@@ -208,9 +209,10 @@ jkb_ctl_port_holder (const char *root, const char *device)
       if (!g_ascii_isdigit (name[0]) || atoi (name) == getpid () || !process_has (process, target))
         continue;
       command = read_line (process, "comm");
-      return g_strdup_printf ("%s (%s)", command != NULL ? command : "?", name);
+      g_string_append_printf (holders, "%s%s (%s)", holders->len > 0 ? ", " : "",
+                              command != NULL ? command : "?", name);
     }
-  return NULL;
+  return holders->len > 0 ? g_strdup (holders->str) : NULL;
 }
 
 /* ---- the verb ----------------------------------------------------------------------------- */

@@ -34,7 +34,7 @@ GPtrArray *jkb_ctl_ports_scan (const char *root);
 /**
  * jkb_ctl_port_holder:
  *
- * Returns: (nullable): "name (pid)" of a process that has @device open, as far as we may look
+ * Returns: (nullable): "name (pid), …" of those that have @device open, as far as we may look
  */
 char *jkb_ctl_port_holder (const char *root, const char *device);
 

@@ -85,12 +85,13 @@ jkb_ctl_parse (JkbCtl *ctl, const JkbCtlVerb *verb, const GOptionEntry *options,
   g_autoptr(GOptionContext) context = NULL;
   g_autoptr(GError) error = NULL;
   g_autofree char *name = g_strconcat ("jkbmsctl ", verb->name, NULL);
-  g_autofree char *example = g_strdup_printf (_("Example:\n  %s"), verb->example);
+  g_autofree char *example
+    = verb->example != NULL ? g_strdup_printf (_("Example:\n  %s"), verb->example) : NULL;
   int n_args;
 
   g_set_prgname (name);
   context = g_option_context_new (verb->arguments != NULL ? _(verb->arguments) : NULL);
-  g_option_context_set_summary (context, _(verb->summary));
+  g_option_context_set_summary (context, verb->summary != NULL ? _(verb->summary) : NULL);
   g_option_context_set_description (context, example);
   g_option_context_set_main_group (context, jkb_ctl_global_options (ctl));
   if (options != NULL)

@@ -45,7 +45,7 @@ struct _JkbCtlVerb
 {
   const char *name;      /* one or two words: "show", "bus list" */
   const char *arguments; /* for the usage line, NULL: none */
-  const char *summary;   /* one line, marked for translation */
+  const char *summary;   /* one line, marked for translation; NULL: not for people */
   const char *example;   /* for --help */
   int min_args, max_args; /* -1: any number */
   int (*run) (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv);
@@ -73,6 +73,9 @@ int jkb_ctl_fail (JkbCtl *ctl, const GError *error);
 /* The exit code that belongs to an error of D-Bus, of the daemon or of JKB_CTL_ERROR. */
 JkbCtlExit jkb_ctl_exit_code (const GError *error);
 
+/* The table of verbs; in the program, not in the library. */
+const JkbCtlVerb *jkb_ctl_verbs (gsize *n_verbs);
+
 /* The groups of verbs. */
 int jkb_ctl_verb_list (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv);
 int jkb_ctl_verb_show (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv);
@@ -85,5 +88,6 @@ int jkb_ctl_verb_mqtt_show (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char 
 int jkb_ctl_verb_forget (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv);
 int jkb_ctl_verb_doctor (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv);
 int jkb_ctl_verb_ports (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv);
+int jkb_ctl_verb_complete (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv);
 
 G_END_DECLS
