@@ -305,7 +305,7 @@ sim_fault_apply (SimFault *self, const SimRecord *record, gint64 start_ns, gint6
     }
   g_byte_array_append (delivery->bytes, record->bytes, record->n_bytes);
   damage_record (self, record, delivery);
-  if (delivery->bytes->len != delivery->lead + record->n_bytes
+  if (delivery->bytes->len < delivery->lead + record->n_bytes
       || memcmp (delivery->bytes->data + delivery->lead, record->bytes, record->n_bytes) != 0)
     delivery->fate = SIM_FATE_DAMAGED;
   if (record->kind == SIM_RECORD_REQUEST && sim_fault_strikes (self, SIM_FAULT_ECHO, 0))
