@@ -137,11 +137,60 @@ need (JkbFramer *framer, gsize n_bytes, gboolean final)
   return WAIT;
 }
 
+/* Returns: (nullable): the first header in those bytes */
+static const guint8 *
+find_header (const guint8 *bytes, gsize n_bytes)
+{
+  const guint8 *end = bytes + n_bytes;
+
+  while (end - bytes >= (gssize) sizeof header
+         && (bytes = memchr (bytes, header[0], end - bytes - (sizeof header - 1))) != NULL)
+    {
+      if (memcmp (bytes, header, sizeof header) == 0)
+        return bytes;
+      bytes++;
+    }
+  return NULL;
+}
+
+static gboolean
+has_good_sum (const guint8 *frame)
+{
+  return jkb_sum8 (frame, JKB_FRAME_SIZE - 1) == frame[JKB_FRAME_SIZE - 1];
+}
+
+/* One frame in 256 that was cut, with the beginning of the next one behind it, has a good sum by
+ * chance. So a frame inside with a good sum of its own is the true one; it is waited for. */
+static Verdict
+check_inside (JkbFramer *framer, gboolean final)
+{
+  guint8 *bytes = framer->buffer + framer->head;
+  const guint8 *end = bytes + JKB_FRAME_SIZE;
+  gboolean found = FALSE;
+
+  for (const guint8 *at = bytes; (at = find_header (at + 1, end - at - 1)) != NULL; found = TRUE)
+    {
+      gsize n_bytes = at - bytes + JKB_FRAME_SIZE;
+
+      if (jkb_framer_available (framer) >= n_bytes)
+        {
+          if (has_good_sum (at))
+            return NO_RECORD;
+        }
+      else if (!final)
+        return need (framer, n_bytes, final);
+    }
+  if (found || bytes[JKB_FRAME_TYPE] == JKB_FRAME_INFO)
+    jkb_secret_blank_frame (bytes, JKB_FRAME_SIZE);
+  return RECORD;
+}
+
 static Verdict
 scan_frame (JkbFramer *framer, gboolean final, JkbRecord *record)
 {
   guint8 *bytes = framer->buffer + framer->head;
   gsize available = jkb_framer_available (framer);
+  Verdict verdict = NO_RECORD;
 
   if (available < sizeof header)
     return need (framer, available + 1, final);
@@ -151,34 +200,29 @@ scan_frame (JkbFramer *framer, gboolean final, JkbRecord *record)
       framer->counters->truncated += final;
       return need (framer, JKB_FRAME_SIZE, final);
     }
+  if (has_good_sum (bytes))
+    verdict = check_inside (framer, final);
+  if (verdict == WAIT)
+    return WAIT;
 
   record->type = bytes[JKB_FRAME_TYPE];
   record->address = -1;
   record->n_bytes = JKB_FRAME_SIZE;
-  if (jkb_sum8 (bytes, JKB_FRAME_SIZE - 1) == bytes[JKB_FRAME_SIZE - 1])
+  if (verdict == RECORD)
     {
       framer->counters->frames++;
-      if (record->type == JKB_FRAME_INFO)
-        jkb_secret_blank_frame (bytes, JKB_FRAME_SIZE);
       record->kind = JKB_EVENT_FRAME;
       record->bytes = bytes;
       return RECORD;
     }
 
-  /* Nobody needs the contents, and the type byte may be what is wrong: blanked whatever it says.
-   * The buffer stays as it is, for good records may begin inside. */
+  /* What it holds is of no use, and any of it may be secret: the type byte may be what is wrong, or
+   * half of it another frame. The buffer stays as it is, for good records may begin inside. */
   framer->counters->checksum_errors++;
-  memcpy (framer->bad, bytes, JKB_FRAME_SIZE);
-  jkb_secret_blank_frame (framer->bad, JKB_FRAME_SIZE);
+  memcpy (framer->bad, bytes, JKB_FRAME_PAYLOAD);
   record->kind = JKB_EVENT_BAD_FRAME;
   record->bytes = framer->bad;
   return RECORD;
-}
-
-static gboolean
-holds_header (const guint8 *bytes, gsize n_bytes)
-{
-  return memmem (bytes + 1, n_bytes - 1, header, sizeof header) != NULL;
 }
 
 /* A Modbus record of @n_bytes by its shape: whole? CRC? */
@@ -188,9 +232,13 @@ check_modbus (JkbFramer *framer, gsize n_bytes, gboolean final)
   const guint8 *bytes = framer->buffer + framer->head;
   gsize available = jkb_framer_available (framer);
 
+  if (available < n_bytes && find_header (bytes + 1, available - 1) == NULL)
+    return need (framer, n_bytes, final);
   if (available < n_bytes)
-    return holds_header (bytes, available) ? NO_RECORD : need (framer, n_bytes, final);
-  return jkb_crc16_is_good (bytes, n_bytes) && !holds_header (bytes, n_bytes) ? RECORD : NO_RECORD;
+    return NO_RECORD;
+  return jkb_crc16_is_good (bytes, n_bytes) && find_header (bytes + 1, n_bytes - 1) == NULL
+             ? RECORD
+             : NO_RECORD;
 }
 
 static Verdict

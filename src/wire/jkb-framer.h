@@ -40,7 +40,7 @@ typedef struct
     gsize max_junk;
   } read; /* the FC 0x03 request whose answer comes next */
   JkbStreamCounters *counters;
-  guint8 bad[JKB_FRAME_SIZE]; /* copy of a bad frame, blanked */
+  guint8 bad[JKB_FRAME_SIZE]; /* what is handed out of a bad frame: its first bytes, zeros behind */
   guint8 buffer[JKB_FRAMER_BUFFER];
 } JkbFramer;
 

@@ -20,20 +20,7 @@ static const struct
   { 118, 134 }, /* settings password */
 };
 
-void
-jkb_secret_blank_frame (guint8 *frame, gsize n_bytes)
-{
-  guint8 removed = 0;
-
-  for (gsize i = 0; i < G_N_ELEMENTS (secrets); i++)
-    for (gsize offset = secrets[i].begin; offset < MIN (secrets[i].end, n_bytes); offset++)
-      {
-        removed += frame[offset];
-        frame[offset] = 0;
-      }
-  if (n_bytes >= JKB_FRAME_SIZE)
-    frame[JKB_FRAME_SIZE - 1] -= removed;
-}
+static const guint8 beginning[] = { 0x55, 0xaa, 0xeb, 0x90, JKB_FRAME_INFO };
 
 gboolean
 jkb_secret_blank_registers (guint8 *data, gsize n_bytes, guint16 reg)
@@ -53,4 +40,62 @@ jkb_secret_blank_registers (guint8 *data, gsize n_bytes, guint16 reg)
       found = TRUE;
     }
   return found;
+}
+
+static gboolean
+is_secret (guint offset)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS (secrets); i++)
+    if (offset >= secrets[i].begin && offset < secrets[i].end)
+      return TRUE;
+  return FALSE;
+}
+
+/* The place of one byte in each of the open frames decides what becomes of it. */
+static guint8
+filter_byte (JkbSecretFilter *filter, guint8 byte)
+{
+  gboolean blank = FALSE;
+
+  for (guint i = 0; i < filter->n_open; i++)
+    blank |= is_secret (filter->open[i].n_seen);
+  for (guint i = 0; i < filter->n_open; i++)
+    {
+      if (filter->open[i].n_seen == JKB_FRAME_SIZE - 1)
+        byte -= filter->open[i].removed;
+      else if (blank)
+        filter->open[i].removed += byte;
+      filter->open[i].n_seen++;
+    }
+  if (filter->n_open > 0 && filter->open[0].n_seen == JKB_FRAME_SIZE)
+    memmove (filter->open, filter->open + 1, --filter->n_open * sizeof filter->open[0]);
+  return blank ? 0 : byte;
+}
+
+void
+jkb_secret_filter (JkbSecretFilter *filter, guint8 *bytes, gsize n_bytes)
+{
+  for (gsize i = 0; i < n_bytes; i++)
+    {
+      guint8 byte = bytes[i];
+
+      if (filter->n_open > 0)
+        bytes[i] = filter_byte (filter, byte);
+      if (byte != beginning[filter->n_matched])
+        filter->n_matched = byte == beginning[0];
+      else if (++filter->n_matched == sizeof beginning)
+        {
+          filter->n_matched = 0;
+          filter->open[filter->n_open].n_seen = sizeof beginning;
+          filter->open[filter->n_open++].removed = 0;
+        }
+    }
+}
+
+void
+jkb_secret_blank_frame (guint8 *frame, gsize n_bytes)
+{
+  JkbSecretFilter filter = { 0 };
+
+  jkb_secret_filter (&filter, frame, n_bytes);
 }

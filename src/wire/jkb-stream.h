@@ -50,7 +50,8 @@ typedef struct
   JkbDropReason drop;  /* frames */
   guint16 reg;         /* FC 0x10 records: first register */
   guint16 count;       /* FC 0x10 records: registers */
-  const guint8 *bytes; /* the whole record; secrets of info frames and of FC 0x03 answers wiped;
+  const guint8 *bytes; /* the whole record, secrets wiped (all data of an FC 0x03 answer whose
+                          request is not known, all of a bad frame behind its first six bytes);
                           valid until the next call on the stream */
   gsize n_bytes;
 } JkbEvent;
