@@ -116,6 +116,7 @@ start shed "$sim" --listen tcp:127.0.0.1:0 --bms 0,1 --master --rate line --time
 wait_for 10 is_ready shed || give_up 'jkbms-sim did not start:' "$dir/shed.log"
 shed=$(sed -n 's/^listening on //p' "$dir/shed.log")
 
+mkdir "$dir/state"
 cat >"$dir/jkbmsd.conf" <<END
 [mqtt]
 uri=mqtt://127.0.0.1:$mqtt_port
@@ -135,9 +136,9 @@ daemon=${children[-1]}
 
 all_bms='garage_0 garage_1 garage_2 garage_3 shed_0 shed_1'
 ctl () { "$build/src/ctl/jkbmsctl" --bus-address "$address" "$@"; }
-shows () { ctl show "$1" | grep -q state_of_charge; }
+is_known () { ctl get "$1" state_of_charge && ctl get "$1" device_address; }
 for bms in $all_bms; do
-  wait_for 30 shows "$bms" || give_up "$bms did not appear. jkbmsd said:" "$dir/jkbmsd.log"
+  wait_for 30 is_known "$bms" || give_up "$bms did not appear. jkbmsd said:" "$dir/jkbmsd.log"
 done
 
 if [ $once = yes ]; then

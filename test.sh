@@ -134,7 +134,7 @@ fi
 if sanitizer_works address,undefined; then
   if CC=clang check 'clang build without a warning, with ASan and UBSan' \
        build asan -Db_sanitize=address,undefined -Db_lundef=false -Dfuzzers=true; then
-    run_tests asan --timeout-multiplier 4
+    run_tests asan --timeout-multiplier 4 --no-suite plain
     title "Fuzzers, $fuzz_seconds s each"
     run_fuzzers
   fi

@@ -156,6 +156,9 @@ class CapturePaths(jkbtest.Case):
                     continue
                 for text in differences(groups[group], values, camel_case, values["Unavailable"]):
                     yield f"D-Bus {bms} {interface}: {text}"
+                for key in RESISTANCES:
+                    if 0 in values.get(camel_case(key), []):
+                        yield f"D-Bus {bms} {interface}: {key} has a 0, which means not measured"
             yield from self.mqtt_complaints(bms, groups)
 
     def mqtt_complaints(self, bms, groups):

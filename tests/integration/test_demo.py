@@ -28,7 +28,7 @@ class Demo(jkbtest.Case):
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         for bms in BMS:
             self.assertRegex(done.stdout, rf"(?m)^.*\b{bms}\b")
-        self.assertEqual(len(re.findall(r"(?m)^ *state_of_charge\b", done.stdout)), len(BMS))
+        self.assertEqual(len(re.findall(r"(?m)^ *State of charge\b", done.stdout)), len(BMS))
 
     def test_live_view_ends_with_everything(self):
         demo = self.enter(jkbtest.Process("demo.sh", [DEMO]))
