@@ -26,6 +26,19 @@ typedef struct
   struct addrinfo *answer;
 } Lookup;
 
+/* One reference for each of the two threads. */
+static Lookup *
+lookup_new (const char *host, const char *port)
+{
+  Lookup *lookup = g_new0 (Lookup, 1);
+
+  lookup->n_references = 2;
+  lookup->host = g_strdup (host);
+  lookup->port = g_strdup (port);
+  lookup->done_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
+  return lookup;
+}
+
 static void
 lookup_unref (Lookup *lookup)
 {
@@ -33,7 +46,8 @@ lookup_unref (Lookup *lookup)
     return;
   if (lookup->answer != NULL)
     freeaddrinfo (lookup->answer);
-  close (lookup->done_fd);
+  if (lookup->done_fd >= 0)
+    close (lookup->done_fd);
   g_free (lookup->host);
   g_free (lookup->port);
   g_free (lookup);
@@ -85,6 +99,12 @@ lookup_wait (Lookup *lookup, int stop_fd, gint64 deadline_us, GError **error)
   struct addrinfo *answer;
   eventfd_t count;
 
+  if (lookup->done_fd < 0)
+    {
+      g_set_error (error, JKB_ERROR, JKB_ERROR_IO, "Cannot resolve %s: out of file descriptors",
+                   lookup->host);
+      return NULL;
+    }
   switch (jkb_wait_fd (lookup->done_fd, POLLIN, stop_fd, deadline_us))
     {
     case -1:
@@ -118,11 +138,7 @@ jkb_resolve (const char *host, const char *port, int stop_fd, gint64 deadline_us
 
   if (ask (host, port, AI_NUMERICHOST, &answer) == 0)
     return answer;
-  lookup = g_new0 (Lookup, 1);
-  lookup->n_references = 2;
-  lookup->host = g_strdup (host);
-  lookup->port = g_strdup (port);
-  lookup->done_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
+  lookup = lookup_new (host, port);
   thread = g_thread_try_new ("jkb-resolve", lookup_thread, lookup, error);
   if (thread == NULL)
     lookup_unref (lookup);

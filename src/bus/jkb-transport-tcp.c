@@ -119,6 +119,19 @@ wait_connected (int fd, int stop_fd, gint64 deadline_us)
     }
 }
 
+/* Knocking for long enough at a closed port of this machine that the system also hands out to
+ * clients, a socket can meet itself, and would keep the gateway's program from its port. */
+static gboolean
+is_own_end (int fd)
+{
+  struct sockaddr_storage own = { 0 }, peer = { 0 };
+  socklen_t own_size = sizeof own, peer_size = sizeof peer;
+
+  return getsockname (fd, (struct sockaddr *) &own, &own_size) == 0
+         && getpeername (fd, (struct sockaddr *) &peer, &peer_size) == 0
+         && own_size == peer_size && memcmp (&own, &peer, own_size) == 0;
+}
+
 /* Returns: a connected socket, or -1 with @errsv as of wait_connected(). */
 static int
 connect_one (const struct addrinfo *address, int stop_fd, gint64 deadline_us, int *errsv)
@@ -134,6 +147,8 @@ connect_one (const struct addrinfo *address, int stop_fd, gint64 deadline_us, in
   *errsv = connect (fd, address->ai_addr, address->ai_addrlen) == 0 ? 0 : errno;
   if (*errsv == EINPROGRESS)
     *errsv = wait_connected (fd, stop_fd, deadline_us);
+  if (*errsv == 0 && is_own_end (fd))
+    *errsv = ECONNREFUSED;
   if (*errsv == 0)
     return fd;
   close (fd);

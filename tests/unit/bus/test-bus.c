@@ -109,6 +109,26 @@ test_serial_odd_speed (Fixture *f, gconstpointer data)
   close (master);
 }
 
+/* What lay in the adapter before the port was opened has no time: it is thrown away. */
+static void
+test_serial_stale (Fixture *f, gconstpointer data)
+{
+  g_autofree char *name = NULL;
+  g_autofree char *uri = NULL;
+  int master = fixture_make_pty (&name);
+  int other = open (name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+  fixture_write_frame (master, 1, 1);
+  uri = serial_uri (name);
+  fixture_start (f, uri);
+  fixture_wait (f, is_up);
+  fixture_write_frame (master, 2, 2);
+  fixture_wait (f, has_frame);
+  g_assert_cmpuint (f->frames_of[1], ==, 0);
+  close (other);
+  close (master);
+}
+
 /* Frames with every byte value, split anywhere. */
 static void
 test_serial_frames (Fixture *f, gconstpointer data)
@@ -662,6 +682,7 @@ main (int argc, char **argv)
   ADD ("/bus/serial/raw", test_serial_raw);
   ADD ("/bus/serial/odd-speed", test_serial_odd_speed);
   ADD ("/bus/serial/frames", test_serial_frames);
+  ADD ("/bus/serial/stale", test_serial_stale);
   ADD ("/bus/serial/in-use", test_serial_in_use);
   ADD ("/bus/serial/no-port", test_serial_no_port);
   ADD ("/bus/serial/replug", test_serial_replug);
