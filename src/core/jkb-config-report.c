@@ -22,6 +22,8 @@ jkb_config_check (const char *file, gboolean required, const char *state_dir, FI
     }
   if (problems->len > 0)
     return 1;
+  if (!g_file_test (file, G_FILE_TEST_EXISTS))
+    fprintf (out, "%s: not there, which is no mistake\n", file);
   fprintf (out, "%s: all is well; %u %s, MQTT %s\n", file, config->buses->len,
            config->buses->len == 1 ? "bus" : "buses",
            config->mqtt.enabled ? config->mqtt.uri : "off");
