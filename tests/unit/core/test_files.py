@@ -108,7 +108,7 @@ class Texts(unittest.TestCase):
                 with open(path, encoding="utf-8") as file:
                     if re.search(r'\b(_|N_|C_|NC_|ngettext|g_dngettext) ?\(\s*"', file.read()):
                         marked.add(os.path.relpath(path, SOURCE))
-        self.assertEqual(self.listed(), marked, "po/POTFILES names other files than hold texts")
+        self.assertEqual(self.listed(), marked, "po/POTFILES must name every file with texts, and no other")
 
     @needs("xgettext")
     def test_table_is_extracted(self):
