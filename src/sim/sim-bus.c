@@ -55,6 +55,7 @@ struct _SimBus
   GQueue deliveries;     /* Heard, by end_ns */
   GByteArray *held;      /* bytes of records that wait for their successor */
   gint64 held_until_ns;  /* or for this moment */
+  guint64 limit;         /* frames after which the master is silent; 0: none */
   SimBusCounters counters;
 };
 
@@ -74,6 +75,7 @@ sim_bus_new (const SimBusOptions *options, SimFault *fault, SimTruth *truth, Sim
   SimBus *self = g_new0 (SimBus, 1);
 
   self->options = *options;
+  self->limit = options->count;
   self->fault = fault;
   self->truth = truth;
   self->sink = sink;
@@ -117,6 +119,14 @@ sim_bus_start_master (SimBus *self)
 {
   self->has_master = TRUE;
   sim_master_init (&self->master, self->options.firmware);
+}
+
+void
+sim_bus_step (SimBus *self, guint64 n_frames)
+{
+  guint64 limit = n_frames > 0 ? self->counters.frames + n_frames : self->options.count;
+
+  self->limit = self->options.count > 0 ? MIN (limit, self->options.count) : limit;
 }
 
 const SimBusCounters *
@@ -204,9 +214,9 @@ transmit (SimBus *self, const Transmission *transmission)
   self->line_free_ns = MAX (self->line_free_ns, end_ns);
   *heard = (Heard) { start_ns, end_ns, transmission->except, TRUE, delivery.hold, delivery.bytes,
                      delivery.lead, delivery.fate, delivery.faults, *record };
+  deliver_later (self, heard);
   if (delivery.split_at > 0)
     split (self, heard, delivery.split_at);
-  deliver_later (self, heard);
   self->counters.records++;
   self->counters.frames += record->kind == SIM_RECORD_FRAME;
   self->counters.damaged += delivery.fate == SIM_FATE_DAMAGED;
@@ -365,9 +375,9 @@ answer (SimBus *self, const SimRecord *request, gint64 end_ns, gint64 delay_ns)
 /* ---- masters ---- */
 
 static gboolean
-is_finished (SimBus *self)
+is_at_limit (SimBus *self)
 {
-  return self->options.count > 0 && self->counters.frames >= self->options.count;
+  return self->limit > 0 && self->counters.frames >= self->limit;
 }
 
 /* The BMS at address 0 lives and has something to say. */
@@ -376,7 +386,7 @@ master_speaks (SimBus *self)
 {
   SimBms *bms = self->has_master ? sim_bus_find (self, 0) : NULL;
 
-  return bms != NULL && sim_bms_is_online (bms) && !is_finished (self);
+  return bms != NULL && sim_bms_is_online (bms) && !is_at_limit (self);
 }
 
 static void
@@ -546,19 +556,19 @@ sim_bus_next_ns (SimBus *self)
 gboolean
 sim_bus_is_done (SimBus *self)
 {
-  return is_finished (self) && g_queue_is_empty (&self->transmissions)
-         && g_queue_is_empty (&self->deliveries) && self->held->len == 0;
+  return self->options.count > 0 && self->counters.frames >= self->options.count
+         && g_queue_is_empty (&self->transmissions) && g_queue_is_empty (&self->deliveries) && self->held->len == 0;
 }
 
 void
 sim_bus_run (SimBus *self, gint64 now_ns)
 {
-  /* a master that was away begins anew, not with the slots that it missed */
+  /* a master that was away begins anew, and not with the slots that it missed */
   if (self->has_master && !master_speaks (self))
     {
-      sim_master_init (&self->master, self->options.firmware);
+      if (!is_at_limit (self))
+        sim_master_init (&self->master, self->options.firmware);
       self->slot_ns = MAX (self->slot_ns, now_ns);
-      self->answered = FALSE;
     }
   for (;;)
     {

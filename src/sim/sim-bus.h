@@ -60,7 +60,9 @@ void sim_bus_start_master (SimBus *self);
 gint64 sim_bus_next_ns (SimBus *self);
 /* All that is due by @now_ns. */
 void sim_bus_run (SimBus *self, gint64 now_ns);
-/* @count frames were sent and have arrived. */
+/* The master sends @n_frames more and is silent then; 0: goes on. */
+void sim_bus_step (SimBus *self, guint64 n_frames);
+/* All frames of the option count were sent and have arrived. */
 gboolean sim_bus_is_done (SimBus *self);
 
 /* Reader @source has sent bytes. */

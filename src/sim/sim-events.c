@@ -40,6 +40,19 @@ static char *
 do_resume (SimEvents *self, char **words)
 {
   self->paused = FALSE;
+  sim_bus_step (self->bus, 0);
+  return ok ();
+}
+
+static char *
+do_step (SimEvents *self, char **words)
+{
+  guint64 n;
+
+  if (!g_ascii_string_to_unsigned (words[1], 10, 1, G_MAXINT64, &n, NULL))
+    return g_strdup ("error: a step is a number of frames from 1");
+  self->paused = FALSE;
+  sim_bus_step (self->bus, n);
   return ok ();
 }
 
@@ -174,6 +187,7 @@ static const struct
   CommandFunc func;
 } commands[] = {
   { "pause", 1, 1, do_pause },   { "resume", 1, 1, do_resume },
+  { "step", 2, 2, do_step },
   { "offline", 2, 2, do_online }, { "online", 2, 2, do_online },
   { "alarm", 4, 4, do_alarm },   { "fault", 2, 3, do_fault },
   { "set", 4, 4, do_set },       { "get", 3, 3, do_get },

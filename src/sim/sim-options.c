@@ -33,7 +33,8 @@ static const char description[]
       "  of the device: deaf, ack-lost-before, ack-lost-after, clamp, ignore-write,\n"
       "    neighbour-write, readdress, collide\n\n"
       "Commands on standard input with --events, each answered with “ok” or “error: …”:\n"
-      "  pause, resume, offline ADDRESS, online ADDRESS, readdress ADDRESS NEW,\n"
+      "  pause, resume, step FRAMES (the master sends so many more),\n"
+      "  offline ADDRESS, online ADDRESS, readdress ADDRESS NEW,\n"
       "  alarm ADDRESS BIT on|off, fault KIND RATE, fault none, set ADDRESS soc PERCENT,\n"
       "  set ADDRESS REGISTER RAW, get ADDRESS REGISTER, stats, quit\n\n"
       "Exit status: 0 done, 1 failed, 2 wrong usage.\n";

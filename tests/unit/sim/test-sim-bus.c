@@ -199,6 +199,27 @@ test_offline (void)
   g_assert_true (g_str_has_prefix (second, "Ll0 Ss0 l1? Ll1 s1? Ss1 l2? "));
 }
 
+/* A step ends after so many frames, and the next goes on where it was. */
+static void
+test_step (void)
+{
+  LineOptions options = { .bms = "012", .firmware = SIM_FIRMWARE_15, .speed = 20, .master = TRUE };
+  g_autoptr (Line) whole = line_new (&options);
+  g_autoptr (Line) steps = line_new (&options);
+
+  sim_bus_step (whole->bus, 60);
+  line_run_dry (whole);
+  for (guint i = 0; i < 60; i += 5)
+    {
+      sim_bus_step (steps->bus, 5);
+      line_run_dry (steps);
+      sim_bus_run (steps->bus, steps->now_ns);
+      g_assert_cmpuint (sim_bus_counters (steps->bus)->frames, ==, i + 5);
+    }
+  g_assert_cmpuint (whole->heard->len, ==, steps->heard->len);
+  g_assert_false (sim_bus_is_done (steps->bus));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -210,5 +231,6 @@ main (int argc, char **argv)
   g_test_add_func ("/sim/bus/saturated", test_saturated);
   g_test_add_func ("/sim/bus/deterministic", test_deterministic);
   g_test_add_func ("/sim/bus/offline", test_offline);
+  g_test_add_func ("/sim/bus/step", test_step);
   return g_test_run ();
 }

@@ -268,10 +268,10 @@ test_invert (void)
 /* ---- on a whole bus ---- */
 
 static guint
-frames_of (const char *first, const char *second, gboolean *all_else)
+frames_of (gdouble speed, const char *first, const char *second, gboolean *all_else)
 {
-  LineOptions options = { .bms = "0123", .firmware = SIM_FIRMWARE_15, .speed = 1, .master = TRUE,
-                          .count = 400 };
+  LineOptions options = { .bms = "0123", .firmware = SIM_FIRMWARE_15, .speed = speed,
+                          .master = TRUE, .count = 400 };
   g_autoptr (Line) line = line_new (&options);
   g_autoptr (GArray) records = NULL;
   guint skipped, frames = 0;
@@ -291,16 +291,20 @@ frames_of (const char *first, const char *second, gboolean *all_else)
 static void
 test_bus_keeps_bytes (void)
 {
+  static const gdouble speeds[] = { 1, 20, 0 };
   gboolean clean;
 
-  g_assert_cmpuint (frames_of ("split=0.5", NULL, &clean), ==, 400);
-  g_assert_true (clean);
-  g_assert_cmpuint (frames_of ("merge=0.5", "split=0.2", &clean), ==, 400);
-  g_assert_true (clean);
-  g_assert_cmpuint (frames_of ("noise=0.5", NULL, &clean), ==, 400);
-  g_assert_false (clean);
-  assert_rate (frames_of ("corrupt=0.1", NULL, &clean), 400, 0.9);
-  assert_rate (frames_of ("drop=0.1", NULL, &clean), 400, 0.9);
+  for (guint i = 0; i < G_N_ELEMENTS (speeds); i++)
+    {
+      g_assert_cmpuint (frames_of (speeds[i], "split=0.5", NULL, &clean), ==, 400);
+      g_assert_true (clean);
+      g_assert_cmpuint (frames_of (speeds[i], "merge=0.5", "split=0.2", &clean), ==, 400);
+      g_assert_true (clean);
+      g_assert_cmpuint (frames_of (speeds[i], "noise=0.5", NULL, &clean), ==, 400);
+      g_assert_false (clean);
+    }
+  assert_rate (frames_of (1, "corrupt=0.1", NULL, &clean), 400, 0.9);
+  assert_rate (frames_of (1, "drop=0.1", NULL, &clean), 400, 0.9);
 }
 
 static void
