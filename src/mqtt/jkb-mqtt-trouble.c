@@ -18,7 +18,8 @@ jkb_tls_fault_from_alert (const char *alert, gboolean by_us)
 {
   if (!by_us)
     {
-      if (strstr (alert, "certificate") != NULL || strstr (alert, "unknown CA") != NULL
+      /* OpenSSL has no name for "certificate required" of TLS 1.3 and calls it unknown. */
+      if (strstr (alert, "certificate") != NULL || strstr (alert, "unknown") != NULL
           || strstr (alert, "handshake failure") != NULL)
         return JKB_TLS_WANTS_CERTIFICATE;
       return JKB_TLS_OTHER;
