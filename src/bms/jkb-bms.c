@@ -49,6 +49,7 @@ struct _JkbBms
   JkbValues *values[JKB_N_GROUPS]; /* NULL until the first frame of that type */
   gint64 realtime_us[JKB_N_GROUPS];
   gint64 monotonic_us[JKB_N_GROUPS];
+  guint8 *settings_frame;     /* (nullable) 300 bytes */
   guint64 seen[JKB_N_GROUPS]; /* bit: field - first field of the group was known once */
   guint n_cells;
 
@@ -90,6 +91,7 @@ jkb_bms_finalize (GObject *object)
     g_free (self->identity[i]);
   for (guint i = 0; i < JKB_N_GROUPS; i++)
     g_free (self->values[i]);
+  g_free (self->settings_frame);
   g_clear_pointer (&self->alarm_edges, g_array_unref);
   G_OBJECT_CLASS (jkb_bms_parent_class)->finalize (object);
 }
@@ -227,6 +229,12 @@ jkb_bms_take_frame (JkbBms *self, const JkbFrame *frame)
     }
   else if (group == JKB_GROUP_INFO)
     note_identity (self, &values);
+  else
+    {
+      if (self->settings_frame == NULL)
+        self->settings_frame = g_malloc (JKB_FRAME_SIZE);
+      memcpy (self->settings_frame, frame->data, JKB_FRAME_SIZE);
+    }
   note_seen (self, &values);
 
   if (old == NULL)
@@ -428,6 +436,12 @@ gint64
 jkb_bms_get_monotonic (JkbBms *self, JkbGroup group)
 {
   return self->monotonic_us[group];
+}
+
+const guint8 *
+jkb_bms_peek_settings_frame (JkbBms *self)
+{
+  return self->settings_frame;
 }
 
 gboolean

@@ -45,6 +45,9 @@ const JkbValues *jkb_bms_peek_values (JkbBms *self, JkbGroup group);
 gint64 jkb_bms_get_realtime (JkbBms *self, JkbGroup group);
 gint64 jkb_bms_get_monotonic (JkbBms *self, JkbGroup group);
 
+/* Returns: (nullable): the newest settings frame, 300 bytes: writes need the bytes around a value. */
+const guint8 *jkb_bms_peek_settings_frame (JkbBms *self);
+
 /* Whether that field was ever known, kept over restarts: what discovery offers. */
 gboolean jkb_bms_has_field (JkbBms *self, JkbFieldId id);
 

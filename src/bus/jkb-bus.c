@@ -8,6 +8,7 @@
 
 #include "bus/jkb-health.h"
 #include "bus/jkb-reader.h"
+#include "bus/jkb-talker.h"
 #include "bus/jkb-transport.h"
 #include "core/jkb-log.h"
 
@@ -27,6 +28,10 @@ struct _JkbBus
   JkbBusFrameFunc frame_func;
   JkbBusDrainedFunc drained_func;
   gpointer user_data;
+  JkbBusSnapshotFunc snapshot_func;
+  JkbBusProgressFunc progress_func;
+  JkbBusWrittenFunc written_func;
+  gpointer write_data;
 };
 
 G_DEFINE_TYPE (JkbBus, jkb_bus, G_TYPE_OBJECT)
@@ -76,6 +81,26 @@ on_inbox_drained (gpointer user_data)
   self->drained_func (self, self->user_data);
 }
 
+static void
+on_inbox_report (JkbMpscNode *node, gpointer user_data)
+{
+  JkbBus *self = user_data;
+  g_autofree JkbReport *report = (JkbReport *) node;
+
+  switch (report->kind)
+    {
+    case JKB_REPORT_SNAPSHOT:
+      self->snapshot_func (self, report->address, report->settings, self->write_data);
+      break;
+    case JKB_REPORT_PROGRESS:
+      self->progress_func (self, report->address, report->done, report->total, self->write_data);
+      break;
+    case JKB_REPORT_WRITTEN:
+      self->written_func (self, report->write, self->write_data);
+      break;
+    }
+}
+
 /* The inbox goes after the reader, which pushes to the last. */
 static void
 jkb_bus_finalize (GObject *object)
@@ -117,6 +142,7 @@ jkb_bus_new (const JkbBusConfig *config, JkbBusFrameFunc frame, JkbBusDrainedFun
   self->user_data = user_data;
   self->inbox = jkb_inbox_new ();
   jkb_inbox_attach (self->inbox, on_inbox_frame, on_inbox_status, on_inbox_drained, self);
+  jkb_inbox_set_report_func (self->inbox, on_inbox_report);
   self->klass = jkb_transport_find (self->config->uri != NULL ? self->config->uri : "", &rest, &error);
   if (self->klass != NULL)
     self->reader = jkb_reader_new (self->config, self->klass, rest, self->inbox);
@@ -158,6 +184,71 @@ jkb_bus_reconnect (JkbBus *self)
 {
   if (self->running)
     jkb_reader_reconnect (self->reader);
+}
+
+/* ---- talking ---- */
+
+void
+jkb_bus_set_write_funcs (JkbBus *self, JkbBusSnapshotFunc snapshot, JkbBusProgressFunc progress,
+                         JkbBusWrittenFunc written, gpointer user_data)
+{
+  self->snapshot_func = snapshot;
+  self->progress_func = progress;
+  self->written_func = written;
+  self->write_data = user_data;
+}
+
+void
+jkb_bus_submit (JkbBus *self, JkbWrite *write)
+{
+  if (!self->running)
+    {
+      jkb_write_abort (write, JKB_ERROR_OFFLINE, "This bus is not enabled");
+      self->written_func (self, write, self->write_data);
+      return;
+    }
+  jkb_talker_submit (jkb_reader_get_talker (self->reader), write);
+  jkb_reader_wake_talker (self->reader);
+}
+
+void
+jkb_bus_snapshot_saved (JkbBus *self, gboolean saved)
+{
+  if (!self->running)
+    return;
+  jkb_talker_snapshot_saved (jkb_reader_get_talker (self->reader), saved);
+  jkb_reader_wake_talker (self->reader);
+}
+
+static gboolean
+check_polling (JkbBus *self, GError **error)
+{
+  if (self->running && self->status.role == JKB_ROLE_POLLING)
+    return TRUE;
+  g_set_error (error, JKB_ERROR, JKB_ERROR_READ_ONLY,
+               "Bus %s is not polled by this daemon (its role is %s), so nothing can be asked there",
+               self->config->name, jkb_role_name (self->status.role));
+  return FALSE;
+}
+
+gboolean
+jkb_bus_scan (JkbBus *self, GError **error)
+{
+  if (!check_polling (self, error))
+    return FALSE;
+  jkb_talker_scan (jkb_reader_get_talker (self->reader));
+  jkb_reader_wake_talker (self->reader);
+  return TRUE;
+}
+
+gboolean
+jkb_bus_refresh (JkbBus *self, guint address, GError **error)
+{
+  if (!check_polling (self, error))
+    return FALSE;
+  jkb_talker_refresh (jkb_reader_get_talker (self->reader), address);
+  jkb_reader_wake_talker (self->reader);
+  return TRUE;
 }
 
 void

@@ -9,6 +9,7 @@
 #include <glib-object.h>
 
 #include "core/jkb-config.h"
+#include "poll/jkb-write.h"
 #include "queue/jkb-inbox.h"
 #include "wire/jkb-stream.h"
 
@@ -55,6 +56,30 @@ void jkb_bus_reconnect (JkbBus *self);
 
 /* See jkb_inbox_set_due(). */
 void jkb_bus_set_due (JkbBus *self, gint64 monotonic_us);
+
+/* ---- talking; see poll/jkb-poller.h ---- */
+
+/* The settings that must be kept safely before a write goes on: answer with
+ * jkb_bus_snapshot_saved(). */
+typedef void (*JkbBusSnapshotFunc) (JkbBus *bus, guint address, const guint8 *settings,
+                                    gpointer user_data);
+typedef void (*JkbBusProgressFunc) (JkbBus *bus, guint address, guint done, guint total,
+                                    gpointer user_data);
+/* @write: (transfer full) */
+typedef void (*JkbBusWrittenFunc) (JkbBus *bus, JkbWrite *write, gpointer user_data);
+
+void jkb_bus_set_write_funcs (JkbBus *self, JkbBusSnapshotFunc snapshot,
+                              JkbBusProgressFunc progress, JkbBusWrittenFunc written,
+                              gpointer user_data);
+
+/* @write: (transfer full). Comes back through the written function, also when the bus stops. */
+void jkb_bus_submit (JkbBus *self, JkbWrite *write);
+void jkb_bus_snapshot_saved (JkbBus *self, gboolean saved);
+
+/* Look for BMS on all addresses now; read all of one BMS now. Only where the bus is polled:
+ * JKB_ERROR_READ_ONLY says why not. */
+gboolean jkb_bus_scan (JkbBus *self, GError **error);
+gboolean jkb_bus_refresh (JkbBus *self, guint address, GError **error);
 
 const JkbBusConfig *jkb_bus_peek_config (JkbBus *self);
 const char *jkb_bus_get_name (JkbBus *self);

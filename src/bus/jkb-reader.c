@@ -18,12 +18,14 @@
 #include "bus/jkb-backoff.h"
 #include "bus/jkb-hotplug.h"
 #include "bus/jkb-line-watch.h"
+#include "bus/jkb-talker.h"
 #include "bus/jkb-urgency.h"
 #include "core/jkb-log.h"
 
 #define BITS_PER_BYTE 10                /* 8N1 */
 #define READ_MAX (64 * 1024)            /* bytes per pass: commands and wake-ups have their turn */
 #define LOW_WATER_PATIENCE_US 30000     /* beyond what the line needs for the rest of a record */
+#define LINE_SLACK_US 2000              /* longer sleep on a serial port: adapters deliver in pieces */
 #define SETTLE_US 100000                /* udev needs a moment between node, group and link */
 #define FIRST_LOOK_US (G_USEC_PER_SEC)  /* after the loss of a port that can be plugged in again */
 #define CROWDED_US 1000                 /* nap of a recording while the main loop is behind */
@@ -56,7 +58,9 @@ struct _JkbReader
   const JkbTransportClass *klass;
   const char *rest;
   JkbInbox *inbox;
+  JkbTalker *talker;
   int command_fd; /* readable: look at stop and reconnect */
+  int request_fd; /* readable: the talker has requests */
 
   /* main thread */
   GThread *thread;
@@ -133,6 +137,16 @@ take_stop (JkbReader *self)
   return atomic_load_explicit (&self->stop, memory_order_acquire);
 }
 
+/* Clear first, look second, here too. Returns: %FALSE when the port is to be opened anew. */
+static gboolean
+talk (JkbReader *self, gint64 now_us, gint64 *until_us)
+{
+  eventfd_t count;
+
+  eventfd_read (self->request_fd, &count);
+  return jkb_talker_run (self->talker, self->transport, now_us, until_us);
+}
+
 static gint64
 beat (JkbReader *self)
 {
@@ -148,7 +162,8 @@ static short
 wait_for (JkbReader *self, int fd, gint64 until_us)
 {
   struct pollfd fds[] = { { .fd = self->command_fd, .events = POLLIN },
-                          { .fd = fd, .events = POLLIN } };
+                          { .fd = fd, .events = POLLIN },
+                          { .fd = self->request_fd, .events = POLLIN } };
   gint64 left_us = CLAMP (until_us - g_get_monotonic_time (), 0, JKB_READER_IDLE_US);
   struct timespec timeout = { .tv_sec = left_us / G_USEC_PER_SEC,
                               .tv_nsec = left_us % G_USEC_PER_SEC * 1000 };
@@ -173,12 +188,15 @@ set_error_text (JkbLinkStatus *status, const char *text)
 static void
 push_status (JkbReader *self, JkbLinkState state, const char *error)
 {
+  JkbRole role = jkb_talker_get_role (self->talker);
   JkbLinkStatus status = { .state = state,
-                           .role = state == JKB_LINK_UP ? JKB_ROLE_LISTENING : JKB_ROLE_IDLE,
+                           .role = state == JKB_LINK_UP ? role : JKB_ROLE_IDLE,
+                           .writable = state == JKB_LINK_UP && role == JKB_ROLE_POLLING,
                            .reconnects = (guint32) count_get (self, COUNT_RECONNECTS) };
 
   set_error_text (&status, error);
-  if (status.state == self->status.state && g_str_equal (status.error, self->status.error))
+  if (status.state == self->status.state && status.role == self->status.role
+      && g_str_equal (status.error, self->status.error))
     return;
   self->status = status;
   jkb_inbox_push_status (self->inbox, &status);
@@ -237,6 +255,7 @@ handle_events (JkbReader *self, gint64 now_us)
 
   while (jkb_stream_next (self->stream, now_us, &event))
     {
+      jkb_talker_take_event (self->talker, &event, now_us);
       if (event.kind != JKB_EVENT_FRAME)
         continue;
       atomic_store_explicit (&self->last_frame_us, event.monotonic_us, memory_order_relaxed);
@@ -285,6 +304,7 @@ read_port (JkbReader *self, short events, int *errsv)
       if (n <= 0)
         break;
       jkb_stream_commit (self->stream, (gsize) n, now_us);
+      jkb_talker_hear_bytes (self->talker, now_us);
       handle_events (self, now_us);
       total += (gsize) n;
     }
@@ -297,7 +317,8 @@ read_port (JkbReader *self, short events, int *errsv)
 
 /* One wake-up per record, not one per read: while a record is incomplete, TCP is asked to signal
  * only the whole of it, and a serial port, where input cannot be held back, is left alone for the
- * time that the line needs for the rest. Neither when that did not work the last time: bytes that
+ * time that the line needs for the rest and a little more, so that on a busy bus the beginning of the
+ * next record is there too. Neither when that did not work the last time: bytes that
  * stopped coming are waited for one by one, and a pty knows no speed. */
 static short
 wait_for_bytes (JkbReader *self, gint64 now_us, gint64 until_us)
@@ -313,7 +334,7 @@ wait_for_bytes (JkbReader *self, gint64 now_us, gint64 until_us)
     }
   else if (missing > 1 && !self->klass->recorded && !self->hurried)
     {
-      until_us = MIN (until_us, now_us + line_time_us (self, missing));
+      until_us = MIN (until_us, now_us + line_time_us (self, missing) + LINE_SLACK_US);
       fd = -1;
     }
   return wait_for (self, fd, until_us);
@@ -327,7 +348,12 @@ describe_verdict (JkbReader *self, JkbLineVerdict verdict, char *text, gsize siz
   switch (verdict)
     {
     case JKB_LINE_SILENT:
-      g_snprintf (text, size,
+      if (jkb_talker_get_role (self->talker) == JKB_ROLE_POLLING)
+        g_snprintf (text, size,
+                    "no answers for %g s: no BMS at the addresses asked for, it is off, or A and B "
+                    "are not connected", seconds);
+      else
+        g_snprintf (text, size,
                   "no bytes for %g s: nobody polls this bus, or A, B or the adapter is not connected",
                   seconds);
       break;
@@ -407,7 +433,7 @@ serve_port (JkbReader *self)
 {
   for (;;)
     {
-      gint64 now_us = beat (self);
+      gint64 now_us = beat (self), talk_us;
       short events;
       int errsv;
 
@@ -416,9 +442,10 @@ serve_port (JkbReader *self)
       jkb_inbox_wake (self->inbox, now_us);
       if (has_command (self))
         return END_COMMAND;
-      if (!watch_line (self, now_us))
+      if (!talk (self, now_us, &talk_us) || !watch_line (self, now_us))
         return END_REOPEN;
-      events = wait_for_bytes (self, now_us, next_deadline (self));
+      push_status (self, JKB_LINK_UP, self->status.error);
+      events = wait_for_bytes (self, now_us, MIN (talk_us, next_deadline (self)));
       if (!read_port (self, events, &errsv))
         return end_of_input (self, errsv);
     }
@@ -489,6 +516,7 @@ open_port (JkbReader *self, gboolean keep_error)
     jkb_log (G_LOG_LEVEL_INFO, self->config->name, NULL, "opened %s", self->config->uri);
   self->opened = TRUE;
   start_stream (self);
+  jkb_talker_port_opened (self->talker, !keep_error, g_get_monotonic_time ());
   push_status (self, JKB_LINK_UP, keep_error ? self->status.error : "");
   return TRUE;
 }
@@ -506,10 +534,11 @@ wait_for_retry (JkbReader *self, gint64 until_us)
 {
   while (!has_command (self))
     {
-      gint64 now_us = beat (self);
+      gint64 now_us = beat (self), talk_us;
 
       if (now_us >= until_us)
         return;
+      talk (self, now_us, &talk_us);
       if (wait_for (self, self->hotplug_fd, until_us) != 0)
         {
           jkb_hotplug_clear (self->hotplug_fd);
@@ -543,6 +572,15 @@ wait_after (JkbReader *self, End end)
     wait_after_loss (self);
 }
 
+/* Nobody will look at requests any more: those that came are answered. */
+static void
+finish_requests (JkbReader *self)
+{
+  gint64 until_us;
+
+  talk (self, g_get_monotonic_time (), &until_us);
+}
+
 static gpointer
 reader_thread (gpointer data)
 {
@@ -561,9 +599,12 @@ reader_thread (gpointer data)
         }
       else
         end = END_LOST;
+      if (end != END_REOPEN)
+        jkb_talker_port_lost (self->talker, g_get_monotonic_time ());
       if (!has_command (self))
         wait_after (self, end);
     }
+  finish_requests (self);
   end_hotplug (self);
   push_status (self, JKB_LINK_DOWN, "");
   return NULL;
@@ -584,6 +625,10 @@ jkb_reader_new (const JkbBusConfig *config, const JkbTransportClass *klass, cons
   self->command_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (self->command_fd < 0)
     g_error ("cannot create an eventfd: %s", g_strerror (errno));
+  self->request_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (self->request_fd < 0)
+    g_error ("cannot create an eventfd: %s", g_strerror (errno));
+  self->talker = jkb_talker_new (config, klass, inbox);
   self->hotplug_fd = -1;
   self->random = g_rand_new ();
   self->status.state = JKB_LINK_DOWN;
@@ -597,8 +642,10 @@ jkb_reader_free (JkbReader *self)
     return;
   jkb_reader_stop (self);
   g_clear_pointer (&self->stream, jkb_stream_free);
+  jkb_talker_free (self->talker);
   g_rand_free (self->random);
   g_free (self->reported);
+  close (self->request_fd);
   close (self->command_fd);
   g_free (self);
 }
@@ -635,6 +682,18 @@ jkb_reader_reconnect (JkbReader *self)
 {
   if (self->thread != NULL)
     command (self, &self->reconnect);
+}
+
+JkbTalker *
+jkb_reader_get_talker (JkbReader *self)
+{
+  return self->talker;
+}
+
+void
+jkb_reader_wake_talker (JkbReader *self)
+{
+  eventfd_write (self->request_fd, 1);
 }
 
 void

@@ -48,6 +48,10 @@ void jkb_reader_stop (JkbReader *self);
 /* Closes the port and opens it now, whatever the thread is waiting for. */
 void jkb_reader_reconnect (JkbReader *self);
 
+/* For its main-thread functions; then wake it. Requests are answered only while the thread runs. */
+struct _JkbTalker *jkb_reader_get_talker (JkbReader *self);
+void jkb_reader_wake_talker (JkbReader *self);
+
 void jkb_reader_get_report (JkbReader *self, JkbReaderReport *report);
 gint64 jkb_reader_get_beat (JkbReader *self);
 

@@ -8,6 +8,7 @@
 #include "daemon/jkb-daemon.h"
 
 #include "core/jkb-log.h"
+#include "daemon/jkb-writer.h"
 #include "dbus/jkb-service.h"
 #include "mqtt/jkb-mqtt.h"
 
@@ -27,6 +28,7 @@ struct _JkbDaemon
   JkbRegistry *registry;
   JkbService *service; /* (nullable): without D-Bus */
   JkbMqtt *mqtt;
+  JkbWriter *writer;
   GPtrArray *buses; /* (element-type JkbBus) */
   GSource *timer;
   gboolean running; /* buses and MQTT are started */
@@ -125,6 +127,7 @@ jkb_daemon_new (const JkbDaemonOptions *options, JkbConfig *config)
   self->config = config;
   self->registry = jkb_registry_new (options->state_dir);
   jkb_registry_configure (self->registry, config);
+  self->writer = jkb_writer_new (self, options->state_dir);
   self->mqtt = jkb_mqtt_new (self);
   if (options->bus_type != G_BUS_TYPE_NONE || options->bus_address != NULL)
     self->service = jkb_service_new (self, self->mqtt);
@@ -139,6 +142,7 @@ jkb_daemon_finalize (GObject *object)
   g_clear_object (&self->service);
   g_clear_object (&self->mqtt);
   g_ptr_array_unref (self->buses);
+  g_object_unref (self->writer);
   g_object_unref (self->registry);
   jkb_config_free (self->config);
   g_free (self->options.config_file);
@@ -175,6 +179,7 @@ add_bus (JkbDaemon *self, const JkbBusConfig *config)
   JkbBus *bus = jkb_bus_new (config, on_frame, on_drained, self);
 
   g_ptr_array_add (self->buses, bus);
+  jkb_writer_watch_bus (self->writer, bus);
   g_signal_emit (self, signals[SIGNAL_BUS_ADDED], 0, bus);
 }
 
@@ -216,6 +221,7 @@ jkb_daemon_start (JkbDaemon *self, JkbDaemonFunc on_running, gpointer user_data)
   for (guint i = 0; i < self->config->buses->len; i++)
     add_bus (self, g_ptr_array_index (self->config->buses, i));
   jkb_registry_load (self->registry);
+  jkb_writer_report_interrupted (self->writer);
 
   /* A D-Bus daemon that hangs must hold up neither the batteries nor MQTT. */
   if (self->service != NULL)
@@ -260,6 +266,12 @@ JkbRegistry *
 jkb_daemon_get_registry (JkbDaemon *self)
 {
   return self->registry;
+}
+
+JkbWriter *
+jkb_daemon_get_writer (JkbDaemon *self)
+{
+  return self->writer;
 }
 
 GPtrArray *

@@ -17,6 +17,8 @@
 #define TCP_LATE_US (5 * G_USEC_PER_SEC)
 #define SERIAL_ECHO_US (50 * 1000)
 #define FAILURES_UNTIL_REOPEN 8 /* protocol §7: a port can hang after errors */
+#define PROBE_MIN_US (250 * 1000)
+#define PROBE_FACTOR 3
 #define N_RECENT 8
 #define MAX_WRITES_PER_HOUR 60
 #define HOUR_US (3600 * (gint64) G_USEC_PER_SEC)
@@ -56,6 +58,7 @@ struct _JkbPoller
   SentCommand recent[N_RECENT];
   guint next_recent;
 
+  gint64 slowest_us;   /* how long answers lately took at most, 0: none yet */
   gint64 ready_us;     /* no command before that: gap, drain */
   gboolean draining;   /* after trouble: bytes push ready_us on */
   guint failures;      /* in a row, of BMS that were there */
@@ -63,6 +66,7 @@ struct _JkbPoller
 
   GQueue queue;        /* (element-type QueuedWrite) waiting */
   JkbWrite *write;     /* running */
+  guint progress;      /* of it, as told last */
   GQueue finished;     /* (element-type JkbWrite) */
   GArray *written_us[JKB_N_ADDRESSES]; /* times of the writes of the last hour; NULL: none */
 };
@@ -160,6 +164,17 @@ jkb_poller_set_link (JkbPoller *self, gboolean up, gint64 now_us)
     end_writes (self, JKB_ERROR_OFFLINE, "The link to the bus was lost");
 }
 
+void
+jkb_poller_port_reopened (JkbPoller *self, gint64 now_us)
+{
+  self->waiting = WAITING_NOTHING;
+  self->draining = FALSE;
+  self->ready_us = now_us + QUIET_US;
+  self->failures = 0;
+  self->reopen = FALSE;
+  end_writes (self, JKB_ERROR_IO, "The port had to be opened again");
+}
+
 /* ---- listening ---- */
 
 static gint64
@@ -223,6 +238,30 @@ is_echo (JkbPoller *self, const JkbEvent *event, gint64 now_us)
 
 static const guint16 trigger_of_group[JKB_N_GROUPS] = { 0x1620, 0x161E, 0x161C };
 
+/* Forgets slowly: one slow answer counts for a while. */
+static void
+note_answer_time (JkbPoller *self, gint64 now_us)
+{
+  const SentCommand *sent = &self->recent[(self->next_recent + N_RECENT - 1) % N_RECENT];
+
+  self->slowest_us = MAX (now_us - sent->sent_us, self->slowest_us - self->slowest_us / 16);
+}
+
+/* How long to wait for an answer. Addresses where nobody was heard yet are given up sooner, once it is
+ * known how fast this bus answers: through a gateway the full time is long. */
+static gint64
+reply_time (JkbPoller *self, Waiting waiting)
+{
+  gint64 reply_us = to_us (self->config.reply_timeout);
+
+  if (waiting == WAITING_ACK)
+    return MAX (WRITE_ACK_US, reply_us);
+  if (waiting == WAITING_TRIGGER && self->slowest_us != 0
+      && !self->schedule.entries[self->command.address].present)
+    return MIN (reply_us, MAX (PROBE_MIN_US, PROBE_FACTOR * self->slowest_us));
+  return reply_us;
+}
+
 static void
 trigger_answered (JkbPoller *self, const JkbEvent *event, gint64 now_us)
 {
@@ -230,6 +269,7 @@ trigger_answered (JkbPoller *self, const JkbEvent *event, gint64 now_us)
 
   self->waiting = WAITING_NOTHING;
   self->failures = 0;
+  note_answer_time (self, now_us);
   set_gap (self, now_us);
   jkb_schedule_answered (&self->schedule, self->command.address, self->group, now_us);
   if (waiting == WAITING_READ)
@@ -337,8 +377,7 @@ wire_us (JkbPoller *self, guint n_bytes)
 static JkbPollerAction
 send_command (JkbPoller *self, Waiting waiting, gint64 now_us)
 {
-  gint64 reply_us = waiting == WAITING_ACK ? MAX (WRITE_ACK_US, to_us (self->config.reply_timeout))
-                                           : to_us (self->config.reply_timeout);
+  gint64 reply_us = reply_time (self, waiting);
   SentCommand *sent = &self->recent[self->next_recent];
 
   self->waiting = waiting;
@@ -395,6 +434,7 @@ begin_write (JkbPoller *self, gint64 now_us)
     jkb_write_abort (queued->write, JKB_ERROR_BUSY,
                      "At most 60 writes per hour go to one BMS, since its flash memory wears; wait");
   self->write = queued->write;
+  self->progress = 0;
   g_free (queued);
 }
 
@@ -409,6 +449,12 @@ run_write (JkbPoller *self, gint64 now_us, JkbPollerAction *action, gint64 *unti
     begin_write (self, now_us);
   if (self->write == NULL)
     return FALSE;
+  if (jkb_write_get_progress (self->write) > self->progress)
+    {
+      self->progress = jkb_write_get_progress (self->write);
+      *action = JKB_POLLER_PROGRESS;
+      return TRUE;
+    }
   address = jkb_write_get_address (self->write);
   switch (jkb_write_next (self->write, now_us, &self->command, &write_until_us))
     {
@@ -434,6 +480,30 @@ run_write (JkbPoller *self, gint64 now_us, JkbPollerAction *action, gint64 *unti
   return FALSE;
 }
 
+/* Why nothing may be sent now. */
+static void
+refuse (JkbPoller *self, JkbWrite *write, gint64 now_us)
+{
+  g_autofree char *text = NULL;
+
+  if (self->role.role == JKB_ROLE_IDLE)
+    jkb_write_abort (write, JKB_ERROR_OFFLINE, "The link to this bus is down");
+  else if (self->role.mode == JKB_MODE_LISTEN)
+    jkb_write_abort (write, JKB_ERROR_READ_ONLY,
+                     "This bus is only listened to (mode=listen), so nothing is sent there");
+  else if (self->role.heard_foreign)
+    jkb_write_abort (write, JKB_ERROR_READ_ONLY, OTHER_MASTER_TEXT);
+  else
+    {
+      text = g_strdup_printf ("Listening first whether another master polls this bus; try again in "
+                              "%d s",
+                              (int) ((self->role.silent_since + self->role.guard_us - now_us)
+                                     / G_USEC_PER_SEC) + 1);
+      jkb_write_abort (write, JKB_ERROR_BUSY, text);
+    }
+  g_queue_push_tail (&self->finished, write);
+}
+
 void
 jkb_poller_submit (JkbPoller *self, JkbWrite *write, gint64 now_us)
 {
@@ -441,11 +511,7 @@ jkb_poller_submit (JkbPoller *self, JkbWrite *write, gint64 now_us)
 
   if (!jkb_role_may_talk (&self->role))
     {
-      jkb_write_abort (write, JKB_ERROR_READ_ONLY,
-                       self->role.mode == JKB_MODE_LISTEN
-                           ? "This bus is only listened to (mode=listen); nothing is sent"
-                           : OTHER_MASTER_TEXT);
-      g_queue_push_tail (&self->finished, write);
+      refuse (self, write, now_us);
       return;
     }
   queued = g_new0 (QueuedWrite, 1);
@@ -519,7 +585,7 @@ jkb_poller_next (JkbPoller *self, gint64 now_us, JkbCommand *command, JkbWrite *
     jkb_schedule_start (&self->schedule, now_us);
   if (jkb_role_may_talk (&self->role) && g_queue_is_empty (&self->finished))
     action = talk (self, now_us, until_us);
-  if (action == JKB_POLLER_SNAPSHOT)
+  if (action == JKB_POLLER_SNAPSHOT || action == JKB_POLLER_PROGRESS)
     *write = self->write;
   else if (action == JKB_POLLER_SEND)
     *command = self->command;

@@ -32,6 +32,7 @@ typedef enum
   JKB_POLLER_SEND,     /* these bytes, now */
   JKB_POLLER_REOPEN,   /* the port answers nothing any more: close and open it */
   JKB_POLLER_SNAPSHOT, /* keep the settings of *write, then jkb_poller_snapshot_saved() */
+  JKB_POLLER_PROGRESS, /* more items of *write are done */
   JKB_POLLER_FINISHED  /* *write is finished and now the caller's */
 } JkbPollerAction;
 
@@ -42,6 +43,9 @@ void jkb_poller_free (JkbPoller *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (JkbPoller, jkb_poller_free)
 
 void jkb_poller_set_link (JkbPoller *self, gboolean up, gint64 now_us);
+
+/* The port was closed and opened again by ourselves; nobody else came or went. Writes end. */
+void jkb_poller_port_reopened (JkbPoller *self, gint64 now_us);
 
 /* Any bytes arrived: the line is not quiet. */
 void jkb_poller_hear_bytes (JkbPoller *self, gint64 now_us);

@@ -40,6 +40,7 @@ void
 jkb_role_set_link (JkbRoleMachine *self, gboolean up, gint64 now_us)
 {
   self->role = up ? JKB_ROLE_LISTENING : JKB_ROLE_IDLE;
+  self->heard_foreign = FALSE;
   self->silent_since = now_us;
   self->guard_us = self->mode == JKB_MODE_POLL ? MIN (FORCED_LISTEN_US, self->listen_us)
                                                : draw_guard (self);
@@ -48,6 +49,7 @@ jkb_role_set_link (JkbRoleMachine *self, gboolean up, gint64 now_us)
 void
 jkb_role_hear_foreign (JkbRoleMachine *self, gint64 now_us)
 {
+  self->heard_foreign = TRUE;
   self->silent_since = now_us;
   switch (self->role)
     {

@@ -25,6 +25,7 @@ typedef struct
   gint64 listen_us;     /* listen-before-talk */
   guint32 random;       /* state of the generator */
   JkbRole role;
+  gboolean heard_foreign; /* since the link came up */
   gint64 silent_since;  /* last foreign record, or link up */
   gint64 guard_us;      /* the silence that is needed now */
   gint64 yielded_us;    /* when the role became yielding */

@@ -56,6 +56,7 @@ struct _JkbInbox
   /* both threads */
   JkbSpsc ring;
   JkbNewest status;
+  JkbMpsc reports;
   _Atomic (JkbNewest *) slots[N_SLOTS]; /* made by the reader when first needed */
   _Atomic gint64 due;
   _Atomic guint64 overruns;
@@ -69,6 +70,7 @@ struct _JkbInbox
   JkbInboxFrameFunc frame_func;
   JkbInboxStatusFunc status_func;
   JkbInboxDrainedFunc drained_func;
+  JkbInboxReportFunc report_func;
   gpointer user_data;
   guint64 outdated; /* frames not delivered since a newer one already was */
   Delivered delivered[N_SLOTS];
@@ -183,6 +185,13 @@ jkb_inbox_push_status (JkbInbox *inbox, const JkbLinkStatus *status)
   wake_main (inbox);
 }
 
+void
+jkb_inbox_post (JkbInbox *inbox, JkbMpscNode *report)
+{
+  jkb_mpsc_push (&inbox->reports, report);
+  wake_main (inbox);
+}
+
 /* Reader's look at due: a read-modify-write, see the top of this file. */
 static gint64
 load_due (JkbInbox *inbox)
@@ -258,20 +267,35 @@ drain_slots (JkbInbox *inbox)
     }
 }
 
-/* A state of the link is delivered behind the frames that were pushed before it: a frame that
+static void
+deliver_reports (JkbInbox *inbox, JkbMpscNode *report)
+{
+  while (report != NULL)
+    {
+      JkbMpscNode *next = report->next;
+
+      inbox->report_func (report, inbox->user_data);
+      report = next;
+    }
+}
+
+/* A state of the link, and a report, is delivered behind the frames that were pushed before it: a frame that
  * arrives after "down" would bring its BMS back to life. Hence it is taken first; DRAIN_MAX is more
  * than the ring holds, so what was in it by then is out when drain_ring() returns. */
 void
 jkb_inbox_drain (JkbInbox *inbox)
 {
   const JkbLinkStatus *status;
+  JkbMpscNode *reports;
   gboolean empty;
 
   g_return_if_fail (inbox->source != 0);
 
+  reports = jkb_mpsc_drain (&inbox->reports);
   status = jkb_newest_take (&inbox->status);
   empty = drain_ring (inbox);
   drain_slots (inbox);
+  deliver_reports (inbox, reports);
   if (status != NULL)
     inbox->status_func (status, inbox->user_data);
   if (!empty)
@@ -301,6 +325,12 @@ jkb_inbox_attach (JkbInbox *inbox, JkbInboxFrameFunc frame, JkbInboxStatusFunc s
   inbox->drained_func = drained;
   inbox->user_data = user_data;
   inbox->source = g_unix_fd_add (inbox->event_fd, G_IO_IN, on_inbox_readable, inbox);
+}
+
+void
+jkb_inbox_set_report_func (JkbInbox *inbox, JkbInboxReportFunc report)
+{
+  inbox->report_func = report;
 }
 
 void

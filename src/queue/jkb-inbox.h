@@ -13,6 +13,7 @@
  */
 #pragma once
 
+#include "queue/jkb-mpsc.h"
 #include "wire/jkb-frame.h"
 
 G_BEGIN_DECLS
@@ -47,6 +48,7 @@ typedef struct _JkbInbox JkbInbox;
 typedef void (*JkbInboxFrameFunc) (const JkbFrame *frame, gpointer user_data);
 typedef void (*JkbInboxStatusFunc) (const JkbLinkStatus *status, gpointer user_data);
 typedef void (*JkbInboxDrainedFunc) (gpointer user_data);
+typedef void (*JkbInboxReportFunc) (JkbMpscNode *report, gpointer user_data);
 
 JkbInbox *jkb_inbox_new (void);
 void jkb_inbox_free (JkbInbox *inbox);
@@ -57,6 +59,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (JkbInbox, jkb_inbox_free)
 /* Hands over a frame; @urgent wakes the main loop now. Never blocks, never fails. */
 void jkb_inbox_push (JkbInbox *inbox, const JkbFrame *frame, gboolean urgent);
 void jkb_inbox_push_status (JkbInbox *inbox, const JkbLinkStatus *status);
+
+/* Hands over a report of its own kind (writes): rare, never dropped, delivered behind the frames that
+ * were pushed before it. */
+void jkb_inbox_post (JkbInbox *inbox, JkbMpscNode *report);
 
 /* The moment at which the reader must call jkb_inbox_wake() because records wait for the main loop
  * without its knowing; G_MAXINT64 when none do. */
@@ -76,6 +82,9 @@ gboolean jkb_inbox_is_crowded (JkbInbox *inbox);
  * then @drained once. */
 void jkb_inbox_attach (JkbInbox *inbox, JkbInboxFrameFunc frame, JkbInboxStatusFunc status,
                        JkbInboxDrainedFunc drained, gpointer user_data);
+
+/* Who takes the reports, and frees them; set before the reader starts. */
+void jkb_inbox_set_report_func (JkbInbox *inbox, JkbInboxReportFunc report);
 
 /* From this moment on, any record wakes the main loop; 0: every record does. */
 void jkb_inbox_set_due (JkbInbox *inbox, gint64 monotonic_us);

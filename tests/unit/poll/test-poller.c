@@ -255,6 +255,9 @@ run_poller (World *w)
           w->has_snapshot = TRUE;
           jkb_poller_snapshot_saved (w->poller, g_rand_int_range (w->rand, 0, 50) != 0, w->now_us);
           break;
+        case JKB_POLLER_PROGRESS:
+          g_assert_true (w->writing);
+          break;
         case JKB_POLLER_FINISHED:
           take_result (w, write);
           break;
