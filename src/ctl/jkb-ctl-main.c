@@ -24,6 +24,7 @@ static const JkbCtlVerb verbs[] = {
     "jkbmsctl get garage_1 state_of_charge", 2, 2, jkb_ctl_verb_get },
   { "monitor", N_("[ID…]"), N_("Print a line for every change"), "jkbmsctl monitor garage_1", 0, -1,
     jkb_ctl_verb_monitor },
+  { "top", NULL, N_("Show everything on a live screen"), "jkbmsctl top", 0, 0, jkb_ctl_verb_top },
   { "health", NULL, N_("Print good, degraded or down"), "jkbmsctl health --strict", 0, 0,
     jkb_ctl_verb_health },
   { "bus list", NULL, N_("List the buses with their counters"), "jkbmsctl bus list", 0, 0,

@@ -82,6 +82,7 @@ int jkb_ctl_verb_show (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **arg
 int jkb_ctl_verb_get (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv);
 int jkb_ctl_verb_monitor (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv);
 int jkb_ctl_verb_decode (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv);
+int jkb_ctl_verb_top (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv);
 int jkb_ctl_verb_health (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv);
 int jkb_ctl_verb_bus_list (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv);
 int jkb_ctl_verb_mqtt_show (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv);

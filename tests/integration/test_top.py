@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: the jkbmsd contributors
+"""jkbmsctl top in a real terminal emulator (tmux): what stands where, at any size."""
+
+import fcntl
+import os
+import pty
+import re
+import select
+import shutil
+import struct
+import subprocess
+import sys
+import termios
+import time
+import unittest
+
+import jkbmock
+import jkbtest
+from test_ctl import columns
+
+
+class Terminal(jkbtest.Part):
+    """tmux with one window that runs one program."""
+
+    def __init__(self, directory, width, height, *argv, env=None):
+        self.socket = os.path.join(directory, f"tmux-{width}-{height}")
+        self.end = os.path.join(directory, "end")
+        self.width, self.height, self.argv, self.env = width, height, argv, env or {}
+
+    def tmux(self, *arguments):
+        return subprocess.run(["tmux", "-f", "/dev/null", "-S", self.socket, *arguments], check=True,
+                              capture_output=True, text=True,
+                              env={**os.environ, "LC_ALL": "C.UTF-8"}).stdout
+
+    def start(self):
+        variables = [f"{key}={value}" for key, value in self.env.items()]
+        command = (f'env {" ".join(variables)} {" ".join(self.argv)} 2>{self.end}.err; '
+                   f'echo $? >{self.end}; sleep 60')
+        self.tmux("new-session", "-d", "-x", str(self.width), "-y", str(self.height), command, ";",
+                  "set", "-g", "status", "off", ";", "set", "-g", "window-size", "manual")
+        self.resize(self.width, self.height)
+
+    def resize(self, width, height):
+        self.tmux("resize-window", "-x", str(width), "-y", str(height))
+
+    def keys(self, *names):
+        self.tmux("send-keys", *names)
+
+    def screen(self, *options):
+        return self.tmux("capture-pane", "-p", *options)
+
+    def wait_for(self, pattern, timeout=10):
+        jkbtest.wait_until(lambda: re.search(pattern, self.screen()), timeout,
+                           lambda: f"'{pattern}' is not on the screen:\n{self.screen()}")
+        return self.screen()
+
+    def status(self):
+        jkbtest.wait_until(lambda: os.path.exists(self.end) and os.path.getsize(self.end) > 0)
+        with open(self.end, encoding="ascii") as file:
+            return int(file.read())
+
+    def close(self):
+        try:
+            self.tmux("kill-server")
+        except subprocess.CalledProcessError:
+            pass
+
+    def tell(self, test):
+        try:
+            print(f"---- {test}: the screen:\n{self.screen()}", file=sys.stderr)
+        except subprocess.CalledProcessError:
+            pass  # closed already
+
+
+class Base(jkbtest.Case):
+    def setUp(self):
+        super().setUp()
+        self.bus = self.enter(jkbtest.PrivateBus())
+        self.mock = jkbmock.Mock(self.bus.address)
+        self.mock.add_bus("garage", FramesReceived=1000)
+        self.ctl = jkbtest.program("jkbmsctl")
+
+    def start_mock(self, count):
+        for n in range(count):
+            self.mock.add_bms("garage", n, name=f"Rack {n}" if n != 1 else "右架電池",
+                              online=n != 3, live={"state_of_charge": float(5 * n)})
+        self.enter(self.mock)
+
+
+class ScreenTest(Base):
+    def setUp(self):
+        super().setUp()
+        if shutil.which("tmux") is None:
+            self.skipTest("tmux is not installed")
+
+    def open(self, width, height, *arguments, **env):
+        environment = {"JKBMSD_BUS_ADDRESS": self.bus.address, "LC_ALL": "C.UTF-8", **env}
+        return self.enter(Terminal(self.directory, width, height, self.ctl, "top", *arguments,
+                                   env=environment))
+
+    def check(self, screen, width, height, count):
+        lines = screen.splitlines()
+        self.assertLessEqual(len(lines), height)
+        self.assertLessEqual(max(map(columns, lines)), width)
+        self.assertRegex(lines[0], rf"BMS online: {count - (count > 3)} of {count}   discharging")
+        self.assertRegex(lines[1], "garage: up, listening, health 100")
+        self.assertRegex(lines[2], "NAME +CHARGE +SOC +VOLTAGE +CURRENT +POWER +TEMP +AGE")
+        self.assertRegex(lines[3], r"Rack 0 +·+ +0 % +52\.63 V +-12\.30 A +-647 W +21\.2 °C")
+        self.assertRegex(screen, r" 1▼3\.289 \*█+·+ +2 3\.290 ")
+        self.assertRegex(screen, r"16▲3\.304 \*█")
+        self.assertRegex(screen, r"T1 21\.2 °C  T2 -0\.4 °C  T4 –")
+        self.assertRegex(screen, "Alarms:  none")
+        self.assertEqual(lines[height - 1], "q quit   ↑↓ select")
+
+    def test_sizes(self):
+        done = 0
+        for count in (1, 4, 16):
+            for n in range(done, count):
+                self.mock.add_bms("garage", n, name=f"Rack {n}" if n != 1 else "右架電池",
+                                  online=n != 3, live={"state_of_charge": float(5 * n)})
+            if done == 0:
+                self.enter(self.mock)
+            done = count
+            for width, height in ((80, 24), (132, 43)):
+                with self.subTest(count=count, width=width):
+                    terminal = self.open(width, height)
+                    screen = terminal.wait_for("Alarms:")
+                    self.check(screen, width, height, count)
+                    if count > 1:
+                        self.assertRegex(screen, "右架電池 +█?·")
+                    if height == 43 and count == 16:
+                        self.assertRegex(screen, "Rack 15 +█+·+ +75 %")
+                    terminal.keys("q")
+                    self.assertEqual(terminal.status(), 0)
+                    os.unlink(terminal.end)
+                    terminal.close()
+
+    def test_keys(self):
+        self.start_mock(16)
+        terminal = self.open(80, 24)
+        terminal.wait_for("garage_0 \\(Rack 0\\)")
+        terminal.keys("Down", "j")
+        terminal.wait_for("garage_2 \\(Rack 2\\)")
+        terminal.keys("End")
+        screen = terminal.wait_for("garage_15 \\(Rack 15\\)")
+        self.assertIn(" Rack 15 ", screen)
+        self.assertNotIn(" Rack 0 ", screen)
+        terminal.keys("Home")
+        terminal.wait_for("garage_0 \\(Rack 0\\)")
+
+    def test_resize(self):
+        self.start_mock(4)
+        terminal = self.open(80, 24)
+        terminal.wait_for("Alarms:")
+        for width, height in ((132, 43), (40, 10), (20, 5), (10, 2), (200, 50), (80, 24)):
+            terminal.resize(width, height)
+            time.sleep(0.5)
+            screen = terminal.screen()
+            self.assertLessEqual(max(map(columns, screen.splitlines())), width)
+        self.check(terminal.wait_for("Alarms:"), 80, 24, 4)
+        terminal.keys("q")
+        self.assertEqual(terminal.status(), 0)
+
+    def test_colours(self):
+        self.mock.add_bms("garage", 7, name="Alarmed", live={"errors": ["cell_overvoltage"],
+                                                             "errors_bitmask": 16})
+        self.start_mock(1)
+        terminal = self.open(80, 24, TERM="screen-256color")
+        terminal.wait_for("Alarms:")
+        terminal.keys("End")
+        terminal.wait_for(r"Cell overvoltage \(protect\)")
+        self.assertRegex(terminal.screen("-e"), "\033\\[[0-9;]*31m")
+        terminal.close()
+        os.unlink(terminal.socket)
+        for arguments, env in ((["--no-color"], {}), ([], {"NO_COLOR": "1"}), ([], {"TERM": "vt100"})):
+            terminal = self.open(80, 24, *arguments, **{"TERM": "screen-256color", **env})
+            screen = terminal.wait_for("!Alarmed")
+            self.assertIn("1▼3.289 *", screen)
+            self.assertNotRegex(terminal.screen("-e"), "\033\\[[0-9;]*3[0-7]m")
+            terminal.close()
+            os.unlink(terminal.socket)
+
+    def test_restart_of_the_daemon(self):
+        terminal = self.open(80, 24)
+        terminal.wait_for("jkbmsd is gone; waiting for it")
+        self.start_mock(2)
+        terminal.wait_for("BMS online: 2 of 2")
+        self.mock.stop()
+        terminal.wait_for("jkbmsd is gone")
+        self.mock.start()
+        terminal.wait_for("BMS online: 2 of 2")
+        self.mock.change("garage_0", "Telemetry", {"Current": jkbmock.double(33.5)})
+        terminal.wait_for("33.50 A")
+
+    def test_unknown(self):
+        self.mock.add_bms("garage", 0, live=False, settings=False, info=False, age=None)
+        self.enter(self.mock)
+        terminal = self.open(80, 24)
+        screen = terminal.wait_for("Alarms:")
+        self.assertRegex(screen, "garage_0 +·+ +– +– +– +– +– +–")
+        self.assertIn("Alarms:  unknown", screen)
+
+
+class BytesTest(Base):
+    """What goes over the line: little, also with many BMS."""
+
+    def read(self, master, seconds):
+        total, end = 0, time.monotonic() + seconds
+        while time.monotonic() < end:
+            if select.select([master], [], [], 0.05)[0]:
+                try:
+                    total += len(os.read(master, 65536))
+                except OSError:
+                    break  # it has ended
+        return total
+
+    def test_bounded(self):
+        self.start_mock(16)
+        master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        child = subprocess.Popen([self.ctl, "top"], stdin=slave, stdout=slave, stderr=slave,
+                                 env={"JKBMSD_BUS_ADDRESS": self.bus.address, "TERM": "xterm",
+                                      "LC_ALL": "C.UTF-8"})
+        os.close(slave)
+        try:
+            self.assertGreater(self.read(master, 2 * jkbtest.FACTOR), 1000)
+            quiet = self.read(master, 3)
+            # A clock and sixteen ages each second.
+            self.assertLess(quiet, 3 * 1500)
+            self.assertGreater(quiet, 20)
+            for step in range(30):
+                for n in range(16):
+                    self.mock.change(f"garage_{n}", "Telemetry",
+                                     {"Current": jkbmock.double(step + n / 10)})
+                time.sleep(0.01)
+            # However fast the news come, four screens a second at most.
+            self.assertLess(self.read(master, 2), 8 * 3000)
+            os.write(master, b"q")
+            self.read(master, 0.5)
+            self.assertEqual(child.wait(10), 0)
+        finally:
+            child.kill()
+            child.wait()
+            os.close(master)
+
+    def test_no_terminal(self):
+        self.enter(self.mock)
+        done = subprocess.run([self.ctl, "top"], capture_output=True, text=True, timeout=10,
+                              stdin=subprocess.DEVNULL,
+                              env={"JKBMSD_BUS_ADDRESS": self.bus.address, "LC_ALL": "C.UTF-8"})
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertIn("needs a terminal", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
