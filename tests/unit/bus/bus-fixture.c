@@ -66,6 +66,13 @@ fixture_set_up (Fixture *f, gconstpointer data)
   f->config = (JkbBusConfig){
     .name = g_strdup ("garage"),
     .baud = 115200,
+    .mode = JKB_MODE_LISTEN,
+    .listen_before_talk = 30,
+    .poll_interval = 2,
+    .settings_interval = 60,
+    .info_interval = 3600,
+    .command_gap = 0.12,
+    .offline_after = 30,
     .addresses = g_strdup ("auto"),
     .address_mask = 0xFFFF,
     .reply_timeout = JKB_AUTO_SECONDS,
