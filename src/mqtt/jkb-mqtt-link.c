@@ -58,7 +58,6 @@ jkb_mqtt_link_new (guint events_max)
   if (link->wake_fd < 0 || link->main_fd < 0 || link->done_fd < 0)
     g_error ("Cannot create an eventfd: %s", g_strerror (errno));
   atomic_init (&link->references, 1);
-  atomic_init (&link->beat_us, g_get_monotonic_time ());
   return link;
 }
 

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT
+ * SPDX-FileCopyrightText: the jkbmsd contributors
+ *
+ * Discovery documents: what must never change is kept in tests/golden and reviewed when it does
+ * (JKB_UPDATE_GOLDEN=1 writes it anew).
+ */
+#include "mqtt/jkb-homeassistant.h"
+
+#include <json-glib/json-glib.h>
+#include <string.h>
+
+#include "config.h"
+#include "mqtt-fixture.h"
+#include "mqtt/jkb-ha-writer.h"
+
+static char *
+document_of (MqttFixture *f, JkbBms *bms)
+{
+  GString *out = g_string_new ("what was before");
+
+  jkb_ha_bms_document (out, &f->config, f->registry, bms, NULL);
+  return g_string_free (out, FALSE);
+}
+
+static JsonObject *
+components_of (JsonParser *parser, const char *document)
+{
+  g_autoptr (GError) error = NULL;
+
+  json_parser_load_from_data (parser, document, -1, &error);
+  g_assert_no_error (error);
+  return json_object_get_object_member (json_node_get_object (json_parser_get_root (parser)),
+                                        "components");
+}
+
+static gboolean
+has (const char *document, const char *key)
+{
+  g_autoptr (JsonParser) parser = json_parser_new ();
+
+  return json_object_has_member (components_of (parser, document), key);
+}
+
+static guint
+count (const char *document)
+{
+  g_autoptr (JsonParser) parser = json_parser_new ();
+
+  return json_object_get_size (components_of (parser, document));
+}
+
+static char *
+pretty (const char *document)
+{
+  g_autoptr (JsonParser) parser = json_parser_new ();
+  g_autofree char *text = NULL;
+  g_autoptr (GString) out = NULL;
+
+  components_of (parser, document);
+  text = json_to_string (json_parser_get_root (parser), TRUE);
+  out = g_string_new (text);
+  g_string_replace (out, "\"" VERSION "\"", "\"VERSION\"", 0);
+  g_string_append_c (out, '\n');
+  return g_strdup (out->str);
+}
+
+static void
+assert_golden (const char *name, const char *document)
+{
+  g_autofree char *text = pretty (document);
+  g_autofree char *file = g_build_filename (g_getenv ("JKB_GOLDEN"), name, NULL);
+  g_autofree char *golden = NULL;
+  g_autoptr (GError) error = NULL;
+
+  if (g_getenv ("JKB_UPDATE_GOLDEN") != NULL)
+    g_file_set_contents (file, text, -1, &error);
+  g_assert_no_error (error);
+  g_file_get_contents (file, &golden, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpstr (text, ==, golden);
+}
+
+static void
+test_golden (MqttFixture *f, gconstpointer unused)
+{
+  JkbBms *bms = mqtt_fixture_add_bms (f, 1, 16);
+  g_autoptr (GPtrArray) buses = g_ptr_array_new ();
+  g_autoptr (GString) bridge = g_string_new (NULL);
+  g_autofree char *document = NULL;
+
+  f->config.homeassistant.entities = JKB_ENTITIES_FULL;
+  mqtt_fixture_tell_settings (f, 1);
+  mqtt_fixture_tell_info (f, 1);
+  document = document_of (f, bms);
+  assert_golden ("discovery-16s.json", document);
+  jkb_ha_bridge_document (bridge, &f->config, buses, NULL);
+  assert_golden ("discovery-bridge.json", bridge->str);
+}
+
+static void
+test_profiles (MqttFixture *f, gconstpointer unused)
+{
+  JkbBms *bms = mqtt_fixture_add_bms (f, 1, 16);
+  g_autofree char *minimal = NULL;
+  g_autofree char *standard = NULL;
+  g_autofree char *full = NULL;
+
+  f->config.homeassistant.entities = JKB_ENTITIES_MINIMAL;
+  minimal = document_of (f, bms);
+  f->config.homeassistant.entities = JKB_ENTITIES_STANDARD;
+  standard = document_of (f, bms);
+  f->config.homeassistant.entities = JKB_ENTITIES_FULL;
+  full = document_of (f, bms);
+  g_assert_true (has (minimal, "state_of_charge") && has (minimal, "alarm"));
+  g_assert_false (has (minimal, "cell_voltage_1") || has (minimal, "alarm_event"));
+  g_assert_true (has (standard, "cell_voltage_16") && has (standard, "alarm_event"));
+  g_assert_false (has (standard, "cell_voltage_17") || has (standard, "cell_resistance_1"));
+  g_assert_true (has (full, "cell_resistance_16") && has (full, "alarm_gps_remote_lock"));
+  g_assert_cmpuint (count (minimal), <, count (standard));
+  g_assert_cmpuint (count (standard), <, count (full));
+}
+
+/* What was not told is not there: no third sensor, no settings, no model. */
+static void
+test_only_what_is_there (MqttFixture *f, gconstpointer unused)
+{
+  JkbBms *bms = mqtt_fixture_add_bms (f, 1, 8);
+  g_autofree char *document = NULL;
+
+  f->config.homeassistant.entities = JKB_ENTITIES_FULL;
+  document = document_of (f, bms);
+  g_assert_true (has (document, "temperature_sensor_2"));
+  g_assert_false (has (document, "temperature_sensor_4"));
+  g_assert_true (has (document, "cell_voltage_8"));
+  g_assert_false (has (document, "cell_voltage_9"));
+  g_assert_false (has (document, "charging_switch"));
+  g_assert_null (strstr (document, "\"model\""));
+  g_assert_null (strstr (document, "serial_number"));
+}
+
+static void
+test_settings_cell_count (MqttFixture *f, gconstpointer unused)
+{
+  JkbBms *bms = mqtt_fixture_add_bms (f, 1, 8);
+  g_autofree char *document = NULL;
+
+  f->config.homeassistant.entities = JKB_ENTITIES_FULL;
+  mqtt_fixture_tell_settings (f, 1);
+  document = document_of (f, bms);
+  g_assert_true (has (document, "cell_count") && has (document, "configured_cell_count"));
+}
+
+static void
+test_instance (MqttFixture *f, gconstpointer unused)
+{
+  JkbBms *bms = mqtt_fixture_add_bms (f, 1, 8);
+  g_autofree char *document = NULL;
+  g_autofree char *topic = NULL;
+
+  f->config.daemon.instance = (char *) "attic";
+  topic = jkb_ha_topic (&f->config, "garage_1");
+  g_assert_cmpstr (topic, ==, "homeassistant/device/jkbmsd_attic_garage_1/config");
+  document = document_of (f, bms);
+  g_assert_nonnull (strstr (document, "\"identifiers\":[\"jkbmsd_attic_garage_1\"]"));
+  g_assert_nonnull (strstr (document, "\"unique_id\":\"jkbmsd_attic_garage_1_current\""));
+  g_assert_nonnull (strstr (document, "\"via_device\":\"jkbmsd_attic_bridge\""));
+}
+
+static void
+test_same_name_twice (MqttFixture *f, gconstpointer unused)
+{
+  JkbBmsConfig one = { .id = (char *) "garage_1", .name = (char *) "Rack" };
+  JkbBmsConfig two = { .id = (char *) "garage_2", .name = (char *) "Rack" };
+  JkbBms *bms;
+  g_autofree char *document = NULL;
+
+  g_ptr_array_add (f->config.bms, &one);
+  g_ptr_array_add (f->config.bms, &two);
+  jkb_registry_configure (f->registry, &f->config);
+  mqtt_fixture_add_bms (f, 1, 8);
+  bms = mqtt_fixture_add_bms (f, 2, 8);
+  document = document_of (f, bms);
+  g_assert_nonnull (strstr (document, "\"sensor.rack_garage_2_current\""));
+  g_assert_nonnull (strstr (document, "\"name\":\"Rack\""));
+}
+
+static void
+test_gone (MqttFixture *f, gconstpointer unused)
+{
+  JkbBms *bms = mqtt_fixture_add_bms (f, 1, 8);
+  g_autofree char *standard = document_of (f, bms);
+  g_autofree char *minimal = NULL;
+  g_autoptr (GPtrArray) gone = NULL;
+  g_autoptr (GPtrArray) none = NULL;
+  g_autoptr (GPtrArray) broken = NULL;
+  g_autoptr (GString) step = g_string_new (NULL);
+  g_autoptr (GPtrArray) again = NULL;
+
+  f->config.homeassistant.entities = JKB_ENTITIES_MINIMAL;
+  minimal = document_of (f, bms);
+  gone = jkb_ha_find_gone (standard, minimal);
+  g_assert_cmpuint (gone->len, ==, count (standard) - count (minimal));
+  jkb_ha_bms_document (step, &f->config, f->registry, bms, gone);
+  g_assert_nonnull (strstr (step->str, "\"cell_voltage_1\":{\"platform\":\"sensor\"}"));
+  g_assert_nonnull (strstr (step->str, "\"alarm_event\":{\"platform\":\"event\"}"));
+  again = jkb_ha_find_gone (step->str, minimal);
+  g_assert_cmpuint (again->len, ==, 0);
+  none = jkb_ha_find_gone (minimal, standard);
+  g_assert_cmpuint (none->len, ==, 0);
+  broken = jkb_ha_find_gone ("{\"components\":[1,2", minimal);
+  g_assert_cmpuint (broken->len, ==, 0);
+}
+
+static void
+test_slug (void)
+{
+  const char *const cases[][2] = { { "garage_1", "garage_1" },
+                                   { "Left rack", "left_rack" },
+                                   { "  Küche -- №2 ", "kuche_no2" },
+                                   { "!?", "" } };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autofree char *slug = jkb_ha_slug (cases[i][0]);
+
+      if (i == 2) /* the C library decides what becomes of a numero sign */
+        g_assert_true (g_str_has_prefix (slug, "kuche_"));
+      else
+        g_assert_cmpstr (slug, ==, cases[i][1]);
+    }
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+#define ADD(path, func)                                                                            \
+  g_test_add (path, MqttFixture, NULL, mqtt_fixture_set_up, func, mqtt_fixture_tear_down)
+  ADD ("/mqtt/homeassistant/golden", test_golden);
+  ADD ("/mqtt/homeassistant/profiles", test_profiles);
+  ADD ("/mqtt/homeassistant/only-what-is-there", test_only_what_is_there);
+  ADD ("/mqtt/homeassistant/settings-cell-count", test_settings_cell_count);
+  ADD ("/mqtt/homeassistant/instance", test_instance);
+  ADD ("/mqtt/homeassistant/same-name-twice", test_same_name_twice);
+  ADD ("/mqtt/homeassistant/gone", test_gone);
+  g_test_add_func ("/mqtt/homeassistant/slug", test_slug);
+  return g_test_run ();
+}
