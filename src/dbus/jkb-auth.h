@@ -25,8 +25,8 @@ typedef enum
  * @action: polkit's name for it
  * @details: (nullable) (transfer floating): a{ss} for polkit's message
  *
- * polkit may ask the user when the caller's message allows interaction; then it takes as long as the
- * user takes.
+ * polkit may ask the user when the caller's message allows interaction; then it takes as long as
+ * the user takes.
  */
 void jkb_auth_check_async (JkbAuthPolicy policy, GDBusMethodInvocation *invocation,
                            const char *action, GVariant *details, GCancellable *cancellable,

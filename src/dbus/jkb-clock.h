@@ -17,7 +17,7 @@ G_DECLARE_FINAL_TYPE (JkbClock, jkb_clock, JKB, CLOCK, GObject)
 
 /**
  * jkb_clock_new:
- * @look: (nullable): what can be found out without asking anybody; NULL: kernel and timesyncd's mark
+ * @look: (nullable): what can be found out without asking; NULL: kernel and timesyncd's mark
  */
 JkbClock *jkb_clock_new (gboolean (*look) (void));
 

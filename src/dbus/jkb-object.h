@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * SPDX-FileCopyrightText: the jkbmsd contributors
  *
- * A D-Bus object and the pace of its announcements: however often it is touched, its readers hear of
- * it at most once per interval; the first change after a quiet interval goes out at once. Main
+ * A D-Bus object and the pace of its announcements: however often it is touched, its readers hear
+ * of it at most once per interval; the first change after a quiet interval goes out at once. Main
  * thread only; time comes in as an argument.
  */
 #pragma once

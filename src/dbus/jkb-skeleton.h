@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * SPDX-FileCopyrightText: the jkbmsd contributors
  *
- * One D-Bus interface of one object: a GDBusInterfaceSkeleton that knows which of its properties are
- * other than what the readers were told last, and tells them in one PropertiesChanged. Where the
- * values come from is up to the subclass: the field table (jkb-table-skeleton.h) or getters named in
- * a row each (jkb-xml-skeleton.h). Main thread only.
+ * One D-Bus interface of one object: a GDBusInterfaceSkeleton that knows which of its properties
+ * are other than what the readers were told last, and tells them in one PropertiesChanged. Where
+ * the values come from is up to the subclass: the field table (jkb-table-skeleton.h) or getters
+ * named in a row each (jkb-xml-skeleton.h). Main thread only.
  *
  * Reading a property gives the value of now, which may be newer than the last announcement; such a
  * property is announced next time even when it is back to its old value by then, so that a reader

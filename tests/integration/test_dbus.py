@@ -41,12 +41,14 @@ class Dbus(jkbtest.Case):
         self.daemon = self.enter(jkbtest.Daemon(CONFIG + self.sim.config("garage"), bus=self.bus))
         jkbtest.wait_until(lambda: self.client.bms() == ["garage_0", "garage_1", "garage_2"], 20,
                            lambda: f"BMS are {self.client.bms()}")
-        jkbtest.wait_until(lambda: f"{NAME}.Settings" in self.client.objects()[bms_path("garage_1")], 20)
+        jkbtest.wait_until(
+            lambda: f"{NAME}.Settings" in self.client.objects()[bms_path("garage_1")], 20)
 
     def interfaces(self, path):
         """{interface: its XML element} of ours."""
         root = ET.fromstring(self.client.introspect(path))
-        return {i.get("name"): i for i in root.findall("interface") if i.get("name").startswith(NAME)}
+        return {i.get("name"): i for i in root.findall("interface")
+                if i.get("name").startswith(NAME)}
 
     def test_everything_is_documented(self):
         paths = [ROOT, f"{ROOT}/mqtt", bus_path("garage"), bms_path("garage_1")]
@@ -86,7 +88,8 @@ class Dbus(jkbtest.Case):
         """A client that reads once and then only listens has the same values as one that reads."""
         signals = self.client.signals()
         known = self.client.objects()
-        jkbtest.wait_until(lambda: len([s for s in signals if s.name == "PropertiesChanged"]) > 20, 20)
+        jkbtest.wait_until(
+            lambda: len([s for s in signals if s.name == "PropertiesChanged"]) > 20, 20)
         self.sim.stop()
         jkbtest.wait_until(lambda: self.client.get(bus_path("garage"), "Bus", "State") != "up", 10)
 
@@ -148,7 +151,8 @@ class Dbus(jkbtest.Case):
         changes = [s for s in signals[:signals.index(raised)]
                    if s.name == "PropertiesChanged" and "Errors" in s.arguments[1]]
         self.assertIn("cell_overvoltage", changes[-1].arguments[1]["Errors"])
-        self.assertIn("cell_overvoltage", self.client.get(bms_path("garage_1"), "Telemetry", "Errors"))
+        self.assertIn("cell_overvoltage",
+                      self.client.get(bms_path("garage_1"), "Telemetry", "Errors"))
         self.sim.command("alarm 1 4 off")
         jkbtest.wait_until(lambda: [s for s in signals if s.name == "AlarmCleared"], 10)
         self.assertNotIn("cell_overvoltage",

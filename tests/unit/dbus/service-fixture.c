@@ -223,8 +223,8 @@ has_interface (ServiceFixture *f, const char *path, const char *interface)
 {
   g_autofree char *full = g_strconcat (NAME ".", interface, NULL);
   g_autoptr (GVariant) reply
-      = call (f->client, NAME, ROOT, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects", NULL,
-              NULL);
+      = call (f->client, NAME, ROOT, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects",
+              NULL, NULL);
   g_autoptr (GVariant) objects = g_variant_get_child_value (reply, 0);
   g_autoptr (GVariant) object = NULL;
   g_autoptr (GVariant) values = NULL;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * SPDX-FileCopyrightText: the jkbmsd contributors
  *
- * A service on a private D-Bus daemon, with a JkbDaemon behind it that has no ports: frames are made
- * by hand.
+ * A service on a private D-Bus daemon, with a JkbDaemon behind it that has no ports: frames are
+ * made by hand.
  */
 #pragma once
 
@@ -62,7 +62,8 @@ char *get_text (ServiceFixture *f, const char *path, const char *interface, cons
 void assert_property (ServiceFixture *f, const char *path, const char *interface,
                       const char *property, const char *expected);
 
-/* That the @nth PropertiesChanged of an interface of the BMS holds these keys; NULL: there is none. */
+/* That the @nth PropertiesChanged of an interface of the BMS holds these keys; NULL: it does not
+ * exist. */
 void assert_changed (ServiceFixture *f, const char *interface, guint nth, const char *expected);
 
 /* Whether the object manager lists it. */

@@ -18,8 +18,8 @@ static const struct
 } interfaces[] = {
   { ROOT, "Manager", "ClockSynchronized:b Language:s LogLevel:s Version:s:const", "" },
   { ROOT "/bus/garage", "Bus",
-    "AckErrors:t:false Addresses:s Baud:u BytesReceived:t:false ChecksumErrors:t:false CommandGap:d "
-    "Enabled:b FramesReceived:t:false HealthReason:s HealthScore:u InfoInterval:d LastError:s "
+    "AckErrors:t:false Addresses:s Baud:u BytesReceived:t:false ChecksumErrors:t:false "
+    "CommandGap:d Enabled:b FramesReceived:t:false HealthReason:s HealthScore:u InfoInterval:d LastError:s "
     "ListenBeforeTalk:d Mode:s Name:s:const NoDataTimeout:d OfflineAfter:d Overruns:t:false "
     "PollInterval:d ReconnectMax:d ReconnectMin:d Reconnects:t:false ReplyTimeout:d "
     "RequestsSeen:t:false Resyncs:t:false Role:s SettingsInterval:d State:s "
@@ -27,11 +27,12 @@ static const struct
     "Reconnect" },
   { ROOT "/mqtt", "Mqtt",
     "CaFile:s CellsInterval:d CertFile:s ClientId:s Connected:b DiscoveryPrefix:s Dropped:t:false "
-    "Enabled:b Interval:d KeyFile:s LastError:s Published:t:false Queued:u:false TopicPrefix:s Uri:s "
-    "Username:s",
+    "Enabled:b Interval:d KeyFile:s LastError:s Published:t:false Queued:u:false TopicPrefix:s "
+    "Uri:s Username:s",
     "Reconnect Republish" },
   { BMS, "Bms",
-    "Address:u:const Bus:o:const Id:s:const LastSeen:t:false Model:s Name:s Online:b SerialNumber:s",
+    "Address:u:const Bus:o:const Id:s:const LastSeen:t:false Model:s Name:s Online:b "
+    "SerialNumber:s",
     "Forget" },
 };
 
@@ -162,7 +163,8 @@ test_interface (ServiceFixture *f, gconstpointer interval)
 }
 
 #define add(path, interval, func)                                                                  \
-  g_test_add ("/dbus/interface/" path, ServiceFixture, interval, service_set_up, func, service_tear_down)
+  g_test_add ("/dbus/interface/" path, ServiceFixture, interval, service_set_up, func,           \
+              service_tear_down)
 
 int
 main (int argc, char **argv)

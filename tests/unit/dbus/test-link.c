@@ -86,7 +86,8 @@ test_stop_early (void)
 }
 
 #define add(path, interval, func)                                                                  \
-  g_test_add ("/dbus/link/" path, ServiceFixture, interval, service_set_up, func, service_tear_down)
+  g_test_add ("/dbus/link/" path, ServiceFixture, interval, service_set_up, func,                \
+              service_tear_down)
 
 int
 main (int argc, char **argv)

@@ -269,7 +269,8 @@ test_bus_removed (ServiceFixture *f, gconstpointer interval)
 }
 
 #define add(path, interval, func)                                                                  \
-  g_test_add ("/dbus/service/" path, ServiceFixture, interval, service_set_up, func, service_tear_down)
+  g_test_add ("/dbus/service/" path, ServiceFixture, interval, service_set_up, func,             \
+              service_tear_down)
 
 int
 main (int argc, char **argv)
