@@ -181,7 +181,10 @@ check_inside (JkbFramer *framer, gboolean final)
         return need (framer, n_bytes, final);
     }
   if (found || bytes[JKB_FRAME_TYPE] == JKB_FRAME_INFO)
-    jkb_secret_blank_frame (bytes, JKB_FRAME_SIZE);
+    {
+      jkb_secret_blank_frame (bytes, JKB_FRAME_SIZE);
+      bytes[JKB_FRAME_SIZE - 1] = jkb_sum8 (bytes, JKB_FRAME_SIZE - 1);
+    }
   return RECORD;
 }
 

@@ -56,10 +56,11 @@ drop_absent_sensors (const guint8 *frame, JkbValues *values)
     }
 }
 
+/* A resistance of 0 has not been measured (protocol §5.1). */
 static void
-drop_unmeasured_resistances (JkbValues *values)
+drop_unmeasured_resistances (JkbValues *values, JkbFieldId id)
 {
-  gint32 *resistances = values->list[jkb_fields[JKB_FIELD_CELL_RESISTANCES].slot];
+  gint32 *resistances = values->list[jkb_fields[id].slot];
 
   for (guint cell = 0; cell < values->n_cells; cell++)
     if (resistances[cell] == 0)
@@ -128,8 +129,10 @@ jkb_plausible_values (const guint8 *frame, JkbValues *values)
   if (group == JKB_GROUP_LIVE)
     {
       drop_absent_sensors (frame, values);
-      drop_unmeasured_resistances (values);
+      drop_unmeasured_resistances (values, JKB_FIELD_CELL_RESISTANCES);
     }
+  if (group == JKB_GROUP_SETTINGS)
+    drop_unmeasured_resistances (values, JKB_FIELD_CONNECTION_WIRE_RESISTANCES);
   for (JkbFieldId id = jkb_group_first (group); id < jkb_group_end (group); id++)
     n_impossible += check_field (id, values);
   if (group == JKB_GROUP_LIVE)
