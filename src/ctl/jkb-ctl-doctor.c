@@ -130,15 +130,14 @@ print_counts (const JkbCtlHeard *heard)
     if (heard->good_by_address[address] > 0)
       g_string_append_printf (who, "%s%u%s", who->len > 0 ? ", " : "", address,
                               address == 0 ? _(" (master)") : "");
-  g_print (_("Heard %" G_GUINT64_FORMAT " bytes, %" G_GUINT64_FORMAT " good frames, "
-             "%" G_GUINT64_FORMAT " damaged, %" G_GUINT64_FORMAT " requests.\n"),
-           heard->bytes, heard->frames, heard->bad_frames, heard->requests);
+  g_print (_("Heard %u bytes, %u good frames, %u damaged, %u requests.\n"), (guint) heard->bytes,
+           (guint) heard->frames, (guint) heard->bad_frames, (guint) heard->requests);
   if (who->len > 0)
     g_print (_("BMS at these addresses: %s\n"), who->str);
 }
 
 static void
-print_permission (const char *what)
+print_permission (void)
 {
   g_print (_("To allow it: sudo usermod -aG dialout %s, then log in again.\n"),
            g_get_user_name ());
@@ -161,7 +160,7 @@ print_finding (const JkbCtl *ctl, const Finding *finding)
   if (advices[finding->verdict] != NULL)
     jkb_ctl_print_wrapped (ctl, _(advices[finding->verdict]));
   if (finding->verdict == JKB_VERDICT_NO_PERMISSION)
-    print_permission (finding->what);
+    print_permission ();
   if (needs_wiring (finding->verdict))
     print_wiring ();
 }

@@ -153,6 +153,7 @@ main (int argc, char **argv)
   JkbCtl *ctl = &ctl_state;
   g_autoptr(GOptionContext) context = NULL;
   g_autoptr(GError) error = NULL;
+  const char *address = g_getenv ("JKBMSD_BUS_ADDRESS");
   const JkbCtlVerb *verb;
   gboolean version = FALSE;
   int n_words, status;
@@ -160,10 +161,10 @@ main (int argc, char **argv)
   set_locale ();
   g_set_prgname ("jkbmsctl");
   jkb_error_quark ();
-  if (g_getenv ("JKBMSD_BUS_ADDRESS") != NULL)
+  if (address != NULL && *address != '\0')
     {
       ctl->bus_type = G_BUS_TYPE_NONE;
-      ctl->address = g_strdup (g_getenv ("JKBMSD_BUS_ADDRESS"));
+      ctl->address = g_strdup (address);
     }
   context = main_context (ctl, &version);
   if (!g_option_context_parse (context, &argc, &argv, &error))

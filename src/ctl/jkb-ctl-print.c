@@ -346,9 +346,8 @@ duration_text (gint64 seconds)
 
 /* The names of the table's enumerations, for the translators. */
 G_GNUC_UNUSED static const char *const enumeration_names[]
-  = { N_ ("off"),     N_ ("charging"), N_ ("discharging"), N_ ("bulk"), N_ ("absorption"),
-      N_ ("float"),   N_ ("lifepo4"),  N_ ("li_ion"),      N_ ("lto"),  N_ ("can"),
-      N_ ("rs485") };
+  = { N_("off"),     N_("charging"), N_("discharging"), N_("bulk"), N_("absorption"), N_("float"),
+      N_("lifepo4"), N_("li_ion"),   N_("lto"),         N_("can"),  N_("rs485") };
 
 char *
 jkb_ctl_value_text (const JkbValues *values, JkbFieldId id)
