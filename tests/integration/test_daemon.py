@@ -222,8 +222,7 @@ class Buses(jkbtest.Case):
     def test_unplugged_and_plugged_under_another_number(self):
         """The link of a by-id name comes back to another device; nothing has to be done."""
         line = self.enter(jkbtest.Pty())
-        with open(jkbtest.shared("captures", "phinix_parallel_master_slave1.bin"), "rb") as file:
-            cycle = file.read()
+        cycle = jkbtest.bus_bytes()
         self.enter(jkbtest.Daemon(FAST + jkbtest.bus_config("garage", line.uri, mode="listen",
                                                             reconnect_max=1), bus=self.dbus))
         up = self.bus_is_up
