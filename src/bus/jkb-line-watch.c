@@ -48,3 +48,24 @@ jkb_line_watch_check (JkbLineWatch *watch, gint64 now_us, guint64 bytes, guint64
   watch->was_garbage = verdict >= JKB_LINE_GARBAGE;
   return verdict;
 }
+
+void
+jkb_line_verdict_describe (JkbLineVerdict verdict, double timeout_s, guint baud, gboolean polling,
+                           char *text, gsize size)
+{
+  if (verdict == JKB_LINE_SILENT && polling)
+    g_snprintf (text, size,
+                "no answers for %g s: no BMS at the addresses asked for, it is off, or A and B are "
+                "not connected", timeout_s);
+  else if (verdict == JKB_LINE_SILENT)
+    g_snprintf (text, size,
+                "no bytes for %g s: nobody polls this bus, or A, B or the adapter is not connected",
+                timeout_s);
+  else if (verdict == JKB_LINE_UNANSWERED)
+    g_snprintf (text, size, "requests but no answers for %g s: no BMS at the addresses asked for",
+                timeout_s);
+  else
+    g_snprintf (text, size,
+                "bytes but no frames for %g s: wrong speed (%u baud is set), A and B swapped, or "
+                "another protocol", timeout_s, baud);
+}

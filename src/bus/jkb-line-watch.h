@@ -34,6 +34,10 @@ void jkb_line_watch_start (JkbLineWatch *watch, gint64 timeout_us, gint64 now_us
 JkbLineVerdict jkb_line_watch_check (JkbLineWatch *watch, gint64 now_us, guint64 bytes,
                                      guint64 frames, guint64 requests);
 
+/* One sentence for a verdict that is not good; @polling: it is us who asks. */
+void jkb_line_verdict_describe (JkbLineVerdict verdict, double timeout_s, guint baud,
+                                gboolean polling, char *text, gsize size);
+
 /* When check() is worth calling; G_MAXINT64: never. */
 gint64 jkb_line_watch_deadline (const JkbLineWatch *watch);
 

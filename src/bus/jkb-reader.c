@@ -18,6 +18,7 @@
 #include "bus/jkb-backoff.h"
 #include "bus/jkb-hotplug.h"
 #include "bus/jkb-line-watch.h"
+#include "bus/jkb-link.h"
 #include "bus/jkb-talker.h"
 #include "bus/jkb-urgency.h"
 #include "core/jkb-log.h"
@@ -76,7 +77,7 @@ struct _JkbReader
   /* reader thread */
   JkbTransport *transport;
   JkbStream *stream;
-  JkbLinkStatus status; /* as last handed over */
+  JkbLink link;
   JkbBackoff backoff;
   JkbLineWatch watch;
   JkbUrgency urgency;
@@ -87,7 +88,6 @@ struct _JkbReader
   gboolean hurried;  /* the last read brought more than the line could */
   gint64 read_us;    /* of the last bytes */
   int hotplug_fd;    /* while the port is absent, else -1 */
-  char *reported;    /* the fault that the log knows of */
 };
 
 static void
@@ -176,50 +176,11 @@ wait_for (JkbReader *self, int fd, gint64 until_us)
 /* ---- what the main loop is told ---- */
 
 static void
-set_error_text (JkbLinkStatus *status, const char *text)
-{
-  const char *end;
-
-  g_strlcpy (status->error, text, sizeof status->error);
-  if (!g_utf8_validate (status->error, -1, &end)) /* cut within a character */
-    status->error[end - status->error] = '\0';
-}
-
-static void
 push_status (JkbReader *self, JkbLinkState state, const char *error)
 {
   JkbRole role = jkb_talker_get_role (self->talker);
-  JkbLinkStatus status = { .state = state,
-                           .role = state == JKB_LINK_UP ? role : JKB_ROLE_IDLE,
-                           .writable = state == JKB_LINK_UP && role == JKB_ROLE_POLLING,
-                           .reconnects = (guint32) count_get (self, COUNT_RECONNECTS) };
 
-  set_error_text (&status, error);
-  if (status.state == self->status.state && status.role == self->status.role
-      && g_str_equal (status.error, self->status.error))
-    return;
-  self->status = status;
-  jkb_inbox_push_status (self->inbox, &status);
-}
-
-/* One line per fault: the same one again is no news. */
-static void
-report_fault (JkbReader *self, const char *text)
-{
-  if (g_strcmp0 (self->reported, text) == 0)
-    return;
-  g_free (self->reported);
-  self->reported = g_strdup (text);
-  jkb_log (G_LOG_LEVEL_WARNING, self->config->name, NULL, "%s", text);
-}
-
-static void
-report_recovery (JkbReader *self)
-{
-  if (self->reported != NULL)
-    jkb_log (G_LOG_LEVEL_MESSAGE, self->config->name, NULL, "frames arrive again");
-  g_clear_pointer (&self->reported, g_free);
-  push_status (self, JKB_LINK_UP, "");
+  jkb_link_set (&self->link, state, role, (guint32) count_get (self, COUNT_RECONNECTS), error);
 }
 
 /* ---- frames ---- */
@@ -260,8 +221,8 @@ handle_events (JkbReader *self, gint64 now_us)
         continue;
       atomic_store_explicit (&self->last_frame_us, event.monotonic_us, memory_order_relaxed);
       jkb_backoff_note_frame (&self->backoff, event.monotonic_us);
-      if (self->reported != NULL || self->status.error[0] != '\0')
-        report_recovery (self);
+      if (jkb_link_recover (&self->link))
+        push_status (self, JKB_LINK_UP, "");
       if (event.drop == JKB_DROP_NONE && event.address >= 0
           && jkb_frame_group (event.type) != JKB_N_GROUPS)
         hand_over (self, &event, now_us);
@@ -319,7 +280,8 @@ read_port (JkbReader *self, short events, int *errsv)
  * only the whole of it, and a serial port, where input cannot be held back, is left alone for the
  * time that the line needs for the rest and a little more, so that on a busy bus the beginning of the
  * next record is there too. Neither when that did not work the last time: bytes that
- * stopped coming are waited for one by one, and a pty knows no speed. */
+ * stopped coming are waited for one by one, and a pty knows no speed. Nor on TCP while polling:
+ * unread bytes are acknowledged 40 ms late, and a gateway with Nagle's algorithm waits for that. */
 static short
 wait_for_bytes (JkbReader *self, gint64 now_us, gint64 until_us)
 {
@@ -328,6 +290,8 @@ wait_for_bytes (JkbReader *self, gint64 now_us, gint64 until_us)
 
   if (self->klass->set_low_water != NULL)
     {
+      if (jkb_talker_get_role (self->talker) == JKB_ROLE_POLLING)
+        missing = 1;
       self->klass->set_low_water (self->transport, missing);
       if (missing > 1)
         until_us = MIN (until_us, now_us + line_time_us (self, missing) + LOW_WATER_PATIENCE_US);
@@ -340,35 +304,6 @@ wait_for_bytes (JkbReader *self, gint64 now_us, gint64 until_us)
   return wait_for (self, fd, until_us);
 }
 
-static void
-describe_verdict (JkbReader *self, JkbLineVerdict verdict, char *text, gsize size)
-{
-  double seconds = self->config->no_data_timeout;
-
-  switch (verdict)
-    {
-    case JKB_LINE_SILENT:
-      if (jkb_talker_get_role (self->talker) == JKB_ROLE_POLLING)
-        g_snprintf (text, size,
-                    "no answers for %g s: no BMS at the addresses asked for, it is off, or A and B "
-                    "are not connected", seconds);
-      else
-        g_snprintf (text, size,
-                  "no bytes for %g s: nobody polls this bus, or A, B or the adapter is not connected",
-                  seconds);
-      break;
-    case JKB_LINE_UNANSWERED:
-      g_snprintf (text, size, "requests but no answers for %g s: no BMS at the addresses asked for",
-                  seconds);
-      break;
-    default:
-      g_snprintf (text, size,
-                  "bytes but no frames for %g s: wrong speed (%u baud is set), A and B swapped, or "
-                  "another protocol", seconds, self->config->baud);
-      break;
-    }
-}
-
 /* Returns: %FALSE when the port is to be opened anew. */
 static gboolean
 watch_line (JkbReader *self, gint64 now_us)
@@ -376,12 +311,14 @@ watch_line (JkbReader *self, gint64 now_us)
   const JkbStreamCounters *counters = jkb_stream_counters (self->stream);
   JkbLineVerdict verdict = jkb_line_watch_check (&self->watch, now_us, counters->bytes,
                                                  counters->frames, counters->requests);
-  char text[sizeof self->status.error];
+  char text[sizeof self->link.status.error];
 
   if (verdict == JKB_LINE_GOOD)
     return TRUE;
-  describe_verdict (self, verdict, text, sizeof text);
-  report_fault (self, text);
+  jkb_line_verdict_describe (verdict, self->config->no_data_timeout, self->config->baud,
+                             jkb_talker_get_role (self->talker) == JKB_ROLE_POLLING, text,
+                             sizeof text);
+  jkb_link_fault (&self->link, text);
   push_status (self, JKB_LINK_UP, text);
   if (verdict == JKB_LINE_GARBAGE)
     jkb_stream_reset (self->stream);
@@ -422,7 +359,7 @@ end_of_input (JkbReader *self, int errsv)
   else
     {
       publish_counters (self);
-      report_fault (self, text);
+      jkb_link_fault (&self->link, text);
     }
   push_status (self, JKB_LINK_DOWN, text);
   return finished ? END_FINISHED : END_LOST;
@@ -444,7 +381,7 @@ serve_port (JkbReader *self)
         return END_COMMAND;
       if (!talk (self, now_us, &talk_us) || !watch_line (self, now_us))
         return END_REOPEN;
-      push_status (self, JKB_LINK_UP, self->status.error);
+      push_status (self, JKB_LINK_UP, self->link.status.error);
       events = wait_for_bytes (self, now_us, MIN (talk_us, next_deadline (self)));
       if (!read_port (self, events, &errsv))
         return end_of_input (self, errsv);
@@ -505,7 +442,7 @@ open_port (JkbReader *self, gboolean keep_error)
     {
       if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
         return FALSE;
-      report_fault (self, error->message);
+      jkb_link_fault (&self->link, error->message);
       push_status (self, JKB_LINK_DOWN, error->message);
       return FALSE;
     }
@@ -517,7 +454,7 @@ open_port (JkbReader *self, gboolean keep_error)
   self->opened = TRUE;
   start_stream (self);
   jkb_talker_port_opened (self->talker, !keep_error, g_get_monotonic_time ());
-  push_status (self, JKB_LINK_UP, keep_error ? self->status.error : "");
+  push_status (self, JKB_LINK_UP, keep_error ? self->link.status.error : "");
   return TRUE;
 }
 
@@ -631,7 +568,7 @@ jkb_reader_new (const JkbBusConfig *config, const JkbTransportClass *klass, cons
   self->talker = jkb_talker_new (config, klass, inbox);
   self->hotplug_fd = -1;
   self->random = g_rand_new ();
-  self->status.state = JKB_LINK_DOWN;
+  jkb_link_init (&self->link, config->name, inbox);
   return self;
 }
 
@@ -644,7 +581,7 @@ jkb_reader_free (JkbReader *self)
   g_clear_pointer (&self->stream, jkb_stream_free);
   jkb_talker_free (self->talker);
   g_rand_free (self->random);
-  g_free (self->reported);
+  jkb_link_clear (&self->link);
   close (self->request_fd);
   close (self->command_fd);
   g_free (self);

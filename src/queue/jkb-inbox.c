@@ -279,9 +279,9 @@ deliver_reports (JkbInbox *inbox, JkbMpscNode *report)
     }
 }
 
-/* A state of the link, and a report, is delivered behind the frames that were pushed before it: a frame that
- * arrives after "down" would bring its BMS back to life. Hence it is taken first; DRAIN_MAX is more
- * than the ring holds, so what was in it by then is out when drain_ring() returns. */
+/* A state of the link, and a report, is delivered behind the frames that were pushed before it: a
+ * frame that arrives after "down" would bring its BMS back to life. Hence both are taken first;
+ * DRAIN_MAX is more than the ring holds, so what was in it by then is out when drain_ring() returns. */
 void
 jkb_inbox_drain (JkbInbox *inbox)
 {
