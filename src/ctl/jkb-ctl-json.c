@@ -126,6 +126,16 @@ jkb_ctl_json_properties (GString *out, const JkbCtlObject *object, const char *i
     }
 }
 
+void
+jkb_ctl_json_value (GString *out, const char *key, const JkbValues *values, JkbFieldId id)
+{
+  jkb_ctl_json_key (out, key);
+  if (jkb_values_is_known (values, id))
+    jkb_text_append_json (out, values, id);
+  else
+    g_string_append (out, "null");
+}
+
 static void
 append_group (GString *out, const JkbCtlBms *bms, JkbGroup group)
 {
@@ -137,7 +147,7 @@ append_group (GString *out, const JkbCtlBms *bms, JkbGroup group)
     }
   g_string_append_c (out, '{');
   for (JkbFieldId id = jkb_group_first (group); id < jkb_group_end (group); id++)
-    jkb_text_append_member (out, &bms->values[group], id);
+    jkb_ctl_json_value (out, jkb_fields[id].key, &bms->values[group], id);
   g_string_append_c (out, '}');
 }
 

@@ -16,6 +16,9 @@ void jkb_ctl_json_key (GString *out, const char *key);
 void jkb_ctl_json_text (GString *out, const char *key, const char *text);
 void jkb_ctl_json_bool (GString *out, const char *key, gboolean value);
 
+/* A value of a BMS; null when unknown, a list with no known element too. */
+void jkb_ctl_json_value (GString *out, const char *key, const JkbValues *values, JkbFieldId id);
+
 /* A D-Bus value; null for NaN and for types that no interface of ours has. */
 void jkb_ctl_json_variant (GString *out, GVariant *value);
 

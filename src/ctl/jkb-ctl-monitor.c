@@ -85,10 +85,8 @@ print_change_json (const Line *line, JkbFieldId id, const JkbValues *before, con
 
   jkb_ctl_json_text (out, "group", jkb_group_name (jkb_fields[id].group));
   jkb_ctl_json_text (out, "key", jkb_fields[id].key);
-  jkb_ctl_json_key (out, "value");
-  jkb_text_append_json (out, after, id);
-  jkb_ctl_json_key (out, "previous");
-  jkb_text_append_json (out, before, id);
+  jkb_ctl_json_value (out, "value", after, id);
+  jkb_ctl_json_value (out, "previous", before, id);
   end_json (out);
 }
 

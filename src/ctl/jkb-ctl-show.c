@@ -338,6 +338,17 @@ is_taken (JkbGroup group, const char *key)
 }
 
 static void
+append_plain (GString *out, const JkbCtlBms *bms, JkbFieldId id)
+{
+  const JkbValues *values = &bms->values[jkb_fields[id].group];
+
+  if (jkb_values_is_known (values, id))
+    jkb_text_append_plain (out, values, id);
+  else
+    g_string_append (out, "unknown");
+}
+
+static void
 print_keyvalue (const JkbCtlBms *bms)
 {
   g_autoptr(GString) out = g_string_new (NULL);
@@ -355,7 +366,7 @@ print_keyvalue (const JkbCtlBms *bms)
       if (is_taken (field->group, field->key))
         g_string_append_printf (out, "%s.", jkb_group_name (field->group));
       g_string_append_printf (out, "%s=", field->key);
-      jkb_text_append_plain (out, &bms->values[field->group], id);
+      append_plain (out, bms, id);
       g_string_append_c (out, '\n');
     }
   fputs (out->str, stdout);
@@ -401,7 +412,7 @@ append_value (GString *out, const JkbCtlBms *bms, const char *key)
   guint item;
 
   if (field != NULL)
-    jkb_text_append_plain (out, &bms->values[field->group], jkb_field_id (field));
+    append_plain (out, bms, jkb_field_id (field));
   else if (is_head_key (key))
     {
       g_autofree char *value = head_value (bms, key);

@@ -81,8 +81,9 @@ class Base(jkbtest.Case):
         self.mock.add_bms("garage", 1, name="Left rack", live={
             "errors": ["cell_overvoltage", "password_change_due"], "errors_bitmask": 0x80010})
         self.mock.add_bms("garage", 2, name="右架電池", settings=False, info=False,
-                          unavailable=["state_of_charge", "charging"],
+                          unavailable=["state_of_charge", "charging", "cell_resistances"],
                           live={"state_of_charge": float("nan"), "charging": False,
+                                "cell_resistances": [],
                                 "cell_voltages": [3.3, float("nan"), 3.302]})
         self.mock.add_bms("garage", 10, name="garage_10")
         self.enter(self.mock)
@@ -206,7 +207,8 @@ class GetTest(Base):
                 "power_off_voltage": "unknown", "cell_voltage_17": "unknown"}.items():
             with self.subTest(key):
                 self.assertEqual(self.ok("get", "garage_1", key), value + "\n")
-        for key in ("state_of_charge", "charging", "max_charge_current", "model"):
+        for key in ("state_of_charge", "charging", "max_charge_current", "model",
+                    "connection_wire_resistances"):
             self.assertEqual(self.ok("get", "garage_2", key), "unknown\n")
         self.assertEqual(self.ok("get", "garage_2", "cell_voltage_2"), "unknown\n")
         self.fails(2, "did you mean “total_voltage”", "get", "garage_1", "total_voltag")
@@ -235,6 +237,7 @@ class ShowTest(Base):
         value = json.loads(self.ok("show", "garage_2", "--json"))
         self.assertIsNone(value["live"]["state_of_charge"])
         self.assertIsNone(value["live"]["charging"])
+        self.assertIsNone(value["live"]["cell_resistances"])
         self.assertEqual(value["live"]["cell_voltages"][:3], [3.3, None, 3.302])
         self.assertIsNone(value["settings"])
         self.assertIsNone(value["info"])
@@ -413,10 +416,10 @@ class MonitorTest(Base):
         monitor.wait_for_log("garage_1  cell_voltage_2  3.290 → 3.401 V\n")
         self.assertNotIn("cell_voltage_1 ", monitor.log)
         self.mock.change("garage_2", "Telemetry", {
-            "StateOfCharge": double(50), "Unavailable": jkbmock.GLib.Variant("as", ["charging"])})
+            "StateOfCharge": double(50), "Unavailable": jkbmock.GLib.Variant("as", ["charging", "cell_resistances"])})
         monitor.wait_for_log("garage_2  state_of_charge  – → 50 %\n")
         self.mock.change("garage_2", "Telemetry", {
-            "Unavailable": jkbmock.GLib.Variant("as", [])})
+            "Unavailable": jkbmock.GLib.Variant("as", ["cell_resistances"])})
         monitor.wait_for_log("garage_2  charging  – → false\n")
         self.mock.change("garage_1", "Bms", {"Online": jkbmock.GLib.Variant("b", False)})
         monitor.wait_for_log("garage_1  online  false\n")
