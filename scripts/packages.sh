@@ -12,8 +12,7 @@ build_packages=(gcc libc6-dev meson ninja-build 'pkgconf|pkg-config' gettext lib
 # Real parts for the private buses of demo and tests.
 run_packages=(mosquitto mosquitto-clients 'dbus-daemon|dbus' systemd)
 
-test_packages=(python3 python3-gi python3-dbusmock git openssl socat ser2net tmux procps
-               libxml2-utils 'man-db' mandoc)
+test_packages=(python3 python3-gi openssl tmux mandoc)
 
 # For the builds with sanitizers and the fuzzers; without them those parts are skipped.
 sanitizer_packages=(clang llvm)
@@ -64,8 +63,8 @@ as_root ()
   fi
 }
 
-# Installs what is missing of the packages.  Some of them (mosquitto, ser2net) come with a service
-# that Debian starts and enables.  The machine's own broker must stay what it was, so a package that
+# Installs what is missing of the packages.  Mosquitto comes with a service that Debian starts
+# and enables.  The machine's own broker must stay what it was, so a package that
 # was not here before is kept from starting (policy-rc.d, removed at once) and then disabled.
 install_packages ()
 {
@@ -84,7 +83,7 @@ install_packages ()
   names=($(resolve_packages "${missing[@]}")) || return 1
   services=()
   for name in "${names[@]}"; do
-    case $name in mosquitto|ser2net) services+=("$name") ;; esac
+    case $name in mosquitto) services+=("$name") ;; esac
   done
 
   if [ ${#services[@]} -gt 0 ] && [ ! -e "$policy" ]; then
