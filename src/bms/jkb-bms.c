@@ -26,10 +26,11 @@ static const JkbFieldId identity_fields[N_IDENTITY]
     = { JKB_FIELD_MODEL, JKB_FIELD_HARDWARE_VERSION, JKB_FIELD_SOFTWARE_VERSION,
         JKB_FIELD_SERIAL_NUMBER };
 
-/* Live fields whose change is worth waking everybody for. */
+/* Live fields whose change is worth waking everybody for. Balancing is none: it comes and goes every
+ * few seconds on a full battery. The reader has the same list (jkb-urgency.c). */
 static const JkbFieldId urgent_fields[]
     = { JKB_FIELD_ERRORS_BITMASK, JKB_FIELD_CHARGING, JKB_FIELD_DISCHARGING, JKB_FIELD_PRECHARGING,
-        JKB_FIELD_HEATING,        JKB_FIELD_BALANCING };
+        JKB_FIELD_HEATING };
 
 struct _JkbBms
 {

@@ -19,7 +19,6 @@ typedef struct
 
 static const Span live[] = {
   { 166, 4 }, /* errors_bitmask */
-  { 172, 1 }, /* balancing_direction */
   { 191, 1 }, /* precharging */
   { 198, 2 }, /* charging, discharging */
   { 215, 1 }, /* heating */
