@@ -2,8 +2,8 @@
  * SPDX-FileCopyrightText: the jkbmsd contributors
  *
  * How long to wait before a port is opened again: doubling from the least to the most, with 20 % of
- * jitter so that many daemons do not knock at one gateway together; from the beginning again after a
- * good minute. No clock of its own.
+ * jitter so that many daemons do not knock at one gateway together; from the beginning again after
+ * a good minute. No clock of its own.
  */
 #pragma once
 

@@ -143,7 +143,9 @@ jkb_bus_new (const JkbBusConfig *config, JkbBusFrameFunc frame, JkbBusDrainedFun
   self->inbox = jkb_inbox_new ();
   jkb_inbox_attach (self->inbox, on_inbox_frame, on_inbox_status, on_inbox_drained, self);
   jkb_inbox_set_report_func (self->inbox, on_inbox_report);
-  self->klass = jkb_transport_find (self->config->uri != NULL ? self->config->uri : "", &rest, &error);
+  if (self->config->uri == NULL)
+    self->config->uri = g_strdup ("");
+  self->klass = jkb_transport_find (self->config->uri, &rest, &error);
   if (self->klass != NULL)
     self->reader = jkb_reader_new (self->config, self->klass, rest, self->inbox);
   else
@@ -226,7 +228,7 @@ check_polling (JkbBus *self, GError **error)
   if (self->running && self->status.role == JKB_ROLE_POLLING)
     return TRUE;
   g_set_error (error, JKB_ERROR, JKB_ERROR_READ_ONLY,
-               "Bus %s is not polled by this daemon (its role is %s), so nothing can be asked there",
+               "Bus %s is not polled by this daemon (its role is %s): nothing can be asked there",
                self->config->name, jkb_role_name (self->status.role));
   return FALSE;
 }

@@ -26,7 +26,7 @@
 #define BITS_PER_BYTE 10                /* 8N1 */
 #define READ_MAX (64 * 1024)            /* bytes per pass: commands and wake-ups have their turn */
 #define LOW_WATER_PATIENCE_US 30000     /* beyond what the line needs for the rest of a record */
-#define LINE_SLACK_US 2000              /* longer sleep on a serial port: adapters deliver in pieces */
+#define LINE_SLACK_US 2000              /* more sleep on a serial port: adapters deliver in lumps */
 #define SETTLE_US 100000                /* udev needs a moment between node, group and link */
 #define FIRST_LOOK_US (G_USEC_PER_SEC)  /* after the loss of a port that can be plugged in again */
 #define CROWDED_US 1000                 /* nap of a recording while the main loop is behind */
@@ -234,7 +234,9 @@ handle_events (JkbReader *self, gint64 now_us)
 static gint64
 line_time_us (JkbReader *self, gsize n_bytes)
 {
-  return (gint64) ((guint64) n_bytes * BITS_PER_BYTE * G_USEC_PER_SEC / MAX (self->config->baud, 1));
+  guint64 bits = (guint64) n_bytes * BITS_PER_BYTE;
+
+  return (gint64) (bits * G_USEC_PER_SEC / MAX (self->config->baud, 1));
 }
 
 static void
@@ -278,10 +280,10 @@ read_port (JkbReader *self, short events, int *errsv)
 
 /* One wake-up per record, not one per read: while a record is incomplete, TCP is asked to signal
  * only the whole of it, and a serial port, where input cannot be held back, is left alone for the
- * time that the line needs for the rest and a little more, so that on a busy bus the beginning of the
- * next record is there too. Neither when that did not work the last time: bytes that
- * stopped coming are waited for one by one, and a pty knows no speed. Nor on TCP while polling:
- * unread bytes are acknowledged 40 ms late, and a gateway with Nagle's algorithm waits for that. */
+ * time that the line needs for the rest and a little more, so that on a busy bus the beginning of
+ * the next record is there too. Neither when that did not work the last time: bytes that stopped
+ * coming are waited for one by one, and a pty knows no speed. Nor on TCP while polling: unread
+ * bytes are acknowledged 40 ms late, and a gateway with Nagle's algorithm waits for that. */
 static short
 wait_for_bytes (JkbReader *self, gint64 now_us, gint64 until_us)
 {

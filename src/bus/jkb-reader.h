@@ -4,14 +4,14 @@
  * The reader thread of one bus: opens the port for ever, owns its descriptor and the stream, hands
  * frames and the state of the link to the main loop through the inbox.
  *
- * What the state of the link means. "connecting" lasts from the start until the first attempt ended;
- * from a failure on the link is "down" until an attempt succeeds, so that retries make no noise. An
- * open port is "up" even when nothing comes from it: on a bus that nobody polls silence is right.
- * The error says so then, and the port is opened anew every no-data-timeout without leaving "up"
- * unless that fails, since an adapter or a gateway that hangs looks the same from here. Bytes
- * without frames: the stream begins anew after one no-data-timeout, the port is opened anew after
- * the second. An error goes away with the next good frame, or with a new connection.
- * A recording that has been played to its end leaves the link "down" with "replay finished".
+ * What the state of the link means. "connecting" lasts from the start until the first attempt
+ * ended; from a failure on the link is "down" until an attempt succeeds, so that retries make no
+ * noise. An open port is "up" even when nothing comes from it: on a bus that nobody polls silence
+ * is right. The error says so then, and the port is opened anew every no-data-timeout without
+ * leaving "up" unless that fails, since an adapter or a gateway that hangs looks the same from
+ * here. Bytes without frames: the stream begins anew after one no-data-timeout, the port is opened
+ * anew after the second. An error goes away with the next good frame, or with a new connection. A
+ * recording that has been played to its end leaves the link "down" with "replay finished".
  *
  * The functions are for the main thread.
  */
@@ -22,7 +22,7 @@
 
 G_BEGIN_DECLS
 
-/* The thread passes at least this often, whatever happens; an attempt to connect takes up to 5 s. */
+/* The thread passes at least this often; an attempt to connect takes up to 5 s. */
 #define JKB_READER_IDLE_US (10 * G_USEC_PER_SEC)
 
 typedef struct _JkbReader JkbReader;

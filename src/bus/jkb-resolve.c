@@ -112,7 +112,8 @@ lookup_wait (Lookup *lookup, int stop_fd, gint64 deadline_us, GError **error)
       return NULL;
     case 0:
       g_set_error (error, JKB_ERROR, JKB_ERROR_IO,
-                   "The name %s was not resolved in time: check the DNS or use a number", lookup->host);
+                   "The name %s was not resolved in time: check the DNS or use a number",
+                   lookup->host);
       return NULL;
     default:
       eventfd_read (lookup->done_fd, &count);

@@ -240,8 +240,8 @@ post (JkbTalker *self, JkbReportKind kind, JkbWrite *write)
   jkb_inbox_post (self->inbox, &report->node);
 }
 
-/* A command is shorter than any buffer on the way: what cannot be written at once is lost, which the
- * missing answer shows. */
+/* A command is shorter than any buffer on the way: what cannot be written at once is lost, which
+ * the missing answer shows. */
 static void
 send_command (JkbTalker *self, JkbTransport *transport, const JkbCommand *command)
 {

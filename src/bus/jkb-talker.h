@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * SPDX-FileCopyrightText: the jkbmsd contributors
  *
- * The poller of one bus where threads meet: requests of the main thread come in over a lock-free list,
- * what happened goes back through the inbox. The poller itself is touched by the reader thread alone.
+ * The poller of one bus where threads meet: requests of the main thread come in over a lock-free
+ * list, what happened goes back through the inbox. The poller itself is touched by the reader
+ * thread alone.
  */
 #pragma once
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * SPDX-FileCopyrightText: the jkbmsd contributors
  *
- * "replay:FILE?speed=N&loop=true": the raw bytes of a file as if they came from a bus. speed=1 is the
- * line's own 11,520 bytes a second, without speed the file comes as fast as it is taken. Runs on the
- * reader thread.
+ * "replay:FILE?speed=N&loop=true": the raw bytes of a file as if they came from a bus. speed=1 is
+ * the line's own 11,520 bytes a second, without speed the file comes as fast as it is taken. Runs
+ * on the reader thread.
  */
 #include "bus/jkb-transport.h"
 
@@ -79,7 +79,8 @@ parse (const char *rest, Options *options, GError **error)
 
   if (parts[0] == NULL || parts[0][0] == '\0')
     {
-      g_set_error (error, JKB_ERROR, JKB_ERROR_INVALID_ARGUMENT, "The name of the file is missing: " FORM);
+      g_set_error (error, JKB_ERROR, JKB_ERROR_INVALID_ARGUMENT,
+                   "The name of the file is missing: " FORM);
       return FALSE;
     }
   list = g_strsplit (parts[1] != NULL ? parts[1] : "", "&", -1);
@@ -87,7 +88,8 @@ parse (const char *rest, Options *options, GError **error)
     if (!parse_option (options, *text))
       {
         g_set_error (error, JKB_ERROR, JKB_ERROR_INVALID_ARGUMENT,
-                     "Unknown option '%s' (speed is %g to %.0f): " FORM, *text, MIN_SPEED, MAX_SPEED);
+                     "Unknown option '%s' (speed is %g to %.0f): " FORM, *text, MIN_SPEED,
+                     MAX_SPEED);
         return FALSE;
       }
   options->file = g_strdup (parts[0]);
@@ -115,7 +117,8 @@ open_file (const char *file, GError **error)
     }
   if (fstat (fd, &st) == 0 && S_ISREG (st.st_mode) && st.st_size > 0)
     return fd;
-  g_set_error (error, JKB_ERROR, JKB_ERROR_IO, "%s is empty or no plain file: name a raw capture", file);
+  g_set_error (error, JKB_ERROR, JKB_ERROR_IO, "%s is empty or no plain file: name a raw capture",
+               file);
   close (fd);
   return -1;
 }
@@ -153,7 +156,8 @@ replay_open (const char *rest, const JkbBusConfig *config, int stop_fd, GError *
   transport->ready_fd = make_ready_fd (transport->rate);
   if (transport->ready_fd >= 0)
     return transport;
-  g_set_error (error, JKB_ERROR, JKB_ERROR_IO, "Cannot replay %s: %s", options.file, g_strerror (errno));
+  g_set_error (error, JKB_ERROR, JKB_ERROR_IO, "Cannot replay %s: %s", options.file,
+               g_strerror (errno));
   jkb_transport_replay.close (transport);
   return NULL;
 }
@@ -171,7 +175,9 @@ allowed (JkbTransport *transport, gsize size)
   double seconds = (double) (g_get_monotonic_time () - transport->started_us) / G_USEC_PER_SEC;
   double bytes = floor (seconds * transport->rate - transport->sent);
 
-  return transport->rate == 0 ? size : bytes >= (double) size ? size : bytes > 0 ? (gsize) bytes : 0;
+  if (transport->rate == 0)
+    return size;
+  return (gsize) CLAMP (bytes, 0, (double) size);
 }
 
 static gssize

@@ -120,8 +120,8 @@ check_settings (int fd, guint baud, const char *path, GError **error)
       || tio.c_ospeed * 100ull > baud * (100ull + SPEED_TOLERANCE))
     {
       g_set_error (error, JKB_ERROR, JKB_ERROR_IO,
-                   "%s cannot do %u baud, it offers %u: use another adapter or set baud", path, baud,
-                   tio.c_ospeed);
+                   "%s cannot do %u baud, it offers %u: use another adapter or set baud", path,
+                   baud, tio.c_ospeed);
       return FALSE;
     }
   if ((tio.c_cflag & char_flags) != CS8 || tio.c_iflag != 0 || tio.c_oflag != 0 || tio.c_lflag != 0)
@@ -219,7 +219,7 @@ nearest_directory (const char *path)
   return directory;
 }
 
-/* Both the link may come back (by-id) and what it points to (an admin's own link to /dev/ttyUSB0). */
+/* Both the link may come back (by-id) and what it points to (an admin's own to /dev/ttyUSB0). */
 static char **
 serial_watch_directories (const char *rest)
 {

@@ -186,14 +186,14 @@ set_connect_error (GError **error, const Endpoint *endpoint, int errsv)
       break;
     case ECONNREFUSED:
       g_set_error (error, JKB_ERROR, JKB_ERROR_IO,
-                   "%s refuses connections to port %s: check the port and how many clients the gateway "
-                   "allows", host, port);
+                   "%s refuses connections to port %s: check the port and how many clients the "
+                   "gateway allows", host, port);
       break;
     case ETIMEDOUT:
     case EHOSTUNREACH:
       g_set_error (error, JKB_ERROR, JKB_ERROR_IO,
-                   "No answer from %s port %s: check that the gateway has power and this address", host,
-                   port);
+                   "No answer from %s port %s: check that the gateway has power and this address",
+                   host, port);
       break;
     default:
       g_set_error (error, JKB_ERROR, JKB_ERROR_IO, "Cannot connect to %s port %s: %s", host, port,

@@ -29,8 +29,8 @@ typedef struct
   gboolean (*check) (const char *rest, GError **error);
 
   /* Opens and configures it. May block no longer than 5 s and gives up at once, with
-   * G_IO_ERROR_CANCELLED, when @stop_fd becomes readable. Other errors are JKB_ERROR_IO and say what
-   * to do, in one English sentence that names the port. */
+   * G_IO_ERROR_CANCELLED, when @stop_fd becomes readable. Other errors are JKB_ERROR_IO and say
+   * what to do, in one English sentence that names the port. */
   JkbTransport *(*open) (const char *rest, const JkbBusConfig *config, int stop_fd, GError **error);
 
   /* What to poll() for input; the same until close. */
@@ -44,14 +44,14 @@ typedef struct
    * @n_bytes is what it was. */
   void (*set_low_water) (JkbTransport *transport, gsize n_bytes);
 
-  /* Nullable. The existing directories whose changes may mean that the device is back (hot-plug). */
+  /* Nullable. Existing directories whose changes may mean that the device is back (hot-plug). */
   char **(*watch_directories) (const char *rest);
 
   /* Text for the end of input, @errsv 0, or for an error of read(): "peer closed the connection",
    * "adapter unplugged". */
   const char *(*describe_end) (JkbTransport *transport, int errsv);
 
-  /* The timing of what was opened, where it differs from .timing (replay, a file's speed). Nullable. */
+  /* Nullable. The timing of what was opened, where it differs from .timing (a file's speed). */
   JkbTiming (*get_timing) (JkbTransport *transport);
 
   void (*close) (JkbTransport *transport);
@@ -68,8 +68,8 @@ extern const JkbTransportClass jkb_transport_replay;
  *
  * Any thread, no I/O. Texts of errors never hold the URI: a password may be in it.
  *
- * Returns: (nullable): the class; %NULL with %JKB_ERROR_INVALID_ARGUMENT when the scheme is unknown or
- *   check() says no
+ * Returns: (nullable): the class; %NULL with %JKB_ERROR_INVALID_ARGUMENT when the scheme is unknown
+ *   or check() says no
  */
 const JkbTransportClass *jkb_transport_find (const char *uri, const char **rest, GError **error);
 

@@ -6,15 +6,15 @@
  *
  * Why no wake-up is lost. Let R be a record.
  *
- * 1. A signalled R. The reader publishes R, then writes the eventfd. The main loop reads (clears) the
- *    eventfd first and drains second, so either the drain that is under way sees R, or the write came
- *    after the clearing and the loop turns again.
+ * 1. A signalled R. The reader publishes R, then writes the eventfd. The main loop reads (clears)
+ *    the eventfd first and drains second, so either the drain that is under way sees R, or the write
+ *    came after the clearing and the loop turns again.
  *
  * 2. An owed R: published, not signalled, since due is in the future. The reader looks at due by an
  *    atomic read-modify-write after it published R, and sleeps until then; then it signals. If due
- *    does not change, that is the promise. If the main loop moves due later, the reader wakes at the
- *    old moment, finds the new one and sleeps on: R is late by what the main loop asked for.
- *    If the main loop moves due earlier, the reader may sleep too long. So jkb_inbox_set_due() is a
+ *    does not change, that is the promise. If the main loop moves due later, the reader wakes at
+ *    the old moment, finds the new one and sleeps on: R is late by what the main loop asked for. If
+ *    the main loop moves due earlier, the reader may sleep too long. So jkb_inbox_set_due() is a
  *    read-modify-write too, and drains afterwards when it moved due earlier (by writing the eventfd
  *    itself: never a drain inside a drain). The two operations on the one variable have an order:
  *    a) the reader's is first: it releases R, the main thread's acquires it, its drain sees R;
@@ -122,7 +122,7 @@ slot_index (const JkbFrame *frame)
   return address * N_TYPES + type;
 }
 
-/* A full counter (2^64 - 2 unread wake-ups) is the only way to fail, and then the fd is readable. */
+/* Fails only when the counter is full (2^64 - 2 unread wake-ups), and then the fd is readable. */
 static void
 signal_main (JkbInbox *inbox)
 {
@@ -281,7 +281,8 @@ deliver_reports (JkbInbox *inbox, JkbMpscNode *report)
 
 /* A state of the link, and a report, is delivered behind the frames that were pushed before it: a
  * frame that arrives after "down" would bring its BMS back to life. Hence both are taken first;
- * DRAIN_MAX is more than the ring holds, so what was in it by then is out when drain_ring() returns. */
+ * DRAIN_MAX is more than the ring holds, so what was in it by then is out when drain_ring()
+ * returns. */
 void
 jkb_inbox_drain (JkbInbox *inbox)
 {

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT
  * SPDX-FileCopyrightText: the jkbmsd contributors
  *
- * How a reader thread talks to the main loop: a ring of frames, one newest-wins slot per address and
- * frame type for when the ring is full (each overwrite is counted), one newest-wins slot for the
- * state of the link, and an eventfd.
+ * How a reader thread talks to the main loop: a ring of frames, one newest-wins slot per address
+ * and frame type for when the ring is full (each overwrite is counted), one newest-wins slot for
+ * the state of the link, and an eventfd.
  *
- * The wake-up protocol. The main loop says when it next wants to act (jkb_inbox_set_due); the reader
- * writes the eventfd for urgent records, for link states, when the ring is half full, and for the
- * first record at or after that moment. So a busy bus costs the main loop one wake-up per interval,
- * not one per frame. Because the due moment can pass while the bus is silent, the reader sleeps no
- * longer than until then while it owes a wake-up (jkb_inbox_owed).
+ * The wake-up protocol. The main loop says when it next wants to act (jkb_inbox_set_due); the
+ * reader writes the eventfd for urgent records, for link states, when the ring is half full, and
+ * for the first record at or after that moment. So a busy bus costs the main loop one wake-up per
+ * interval, not one per frame. Because the due moment can pass while the bus is silent, the reader
+ * sleeps no longer than until then while it owes a wake-up (jkb_inbox_owed).
  */
 #pragma once
 
@@ -60,20 +60,20 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (JkbInbox, jkb_inbox_free)
 void jkb_inbox_push (JkbInbox *inbox, const JkbFrame *frame, gboolean urgent);
 void jkb_inbox_push_status (JkbInbox *inbox, const JkbLinkStatus *status);
 
-/* Hands over a report of its own kind (writes): rare, never dropped, delivered behind the frames that
- * were pushed before it. */
+/* Hands over a report of its own kind (writes): rare, never dropped, delivered behind the frames
+ * that were pushed before it. */
 void jkb_inbox_post (JkbInbox *inbox, JkbMpscNode *report);
 
 /* The moment at which the reader must call jkb_inbox_wake() because records wait for the main loop
  * without its knowing; G_MAXINT64 when none do. */
 gint64 jkb_inbox_owed (JkbInbox *inbox);
 
-/* Wakes the main loop when it is due at @monotonic_us. Cheap when it is not. To be called once after
- * each batch of records. */
+/* Wakes the main loop when it is due at @monotonic_us. Cheap when it is not. To be called once
+ * after each batch of records. */
 void jkb_inbox_wake (JkbInbox *inbox, gint64 monotonic_us);
 
-/* Whether the ring is half full or more. A reader that can wait, since its bytes are in a file, does
- * so until it is not. */
+/* Whether the ring is half full or more. A reader that can wait, since its bytes are in a file,
+ * does so until it is not. */
 gboolean jkb_inbox_is_crowded (JkbInbox *inbox);
 
 /* ---- main thread ---- */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * SPDX-FileCopyrightText: the jkbmsd contributors
  *
- * An intrusive list: many threads push, one drains all of it at once. No node is ever popped singly,
- * so there is no ABA. Nodes belong to whoever drained them.
+ * An intrusive list: many threads push, one drains all of it at once. No node is ever popped
+ * singly, so there is no ABA. Nodes belong to whoever drained them.
  */
 #pragma once
 

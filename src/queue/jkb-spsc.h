@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * SPDX-FileCopyrightText: the jkbmsd contributors
  *
- * A bounded ring of fixed-size records, by value: one thread pushes, one thread pops, neither waits.
+ * A bounded ring of fixed-size records, by value: one thread pushes, one thread pops, neither
+ * waits.
  */
 #pragma once
 

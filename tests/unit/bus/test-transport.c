@@ -64,7 +64,8 @@ test_serial_denied (void)
       g_assert_cmpint (seteuid (0), ==, 0);
       g_assert_error (error, JKB_ERROR, JKB_ERROR_IO);
       g_test_message ("%s", error->message);
-      g_assert_nonnull (strstr (error->message, "permission denied: add the daemon's user to the group "));
+      g_assert_nonnull (
+          strstr (error->message, "permission denied: add the daemon's user to the group "));
     }
   close (master);
 }
@@ -186,7 +187,8 @@ test_resolve (void)
   g_assert_cmpint (answer->ai_family, ==, AF_INET6);
   freeaddrinfo (answer);
   eventfd_write (stop_fd, 1);
-  g_assert_null (jkb_resolve ("no-such-host.invalid", "80", stop_fd, now_us + G_USEC_PER_SEC, &error));
+  g_assert_null (
+      jkb_resolve ("no-such-host.invalid", "80", stop_fd, now_us + G_USEC_PER_SEC, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
   close (stop_fd);
 }

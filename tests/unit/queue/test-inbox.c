@@ -264,8 +264,8 @@ plan_next (gpointer user_data)
   jkb_inbox_set_due (f->inbox, g_get_monotonic_time () + g_random_int_range (0, 3000));
 }
 
-/* No frame is torn or goes back in time, none vanishes uncounted, and the newest of each address and
- * type arrives by itself: the loop is not turned but by the inbox. */
+/* No frame is torn or goes back in time, none vanishes uncounted, and the newest of each address
+ * and type arrives by itself: the loop is not turned but by the inbox. */
 static void
 test_stress (void)
 {
