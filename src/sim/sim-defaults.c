@@ -59,7 +59,7 @@ put_firmware (SimRegisters *r, SimFirmware firmware)
 {
   static const char *const hardware[] = { "14.XA", "15A", "19A" };
   static const char *const software[] = { "14.20", "15.41", "19.31" };
-  static const guint16 masks[] = { 0x0210, 0x1290, 0x1290 };
+  static const guint16 masks[] = { 0x0210, 0x1210, 0x1210 };
 
   sim_registers_put_text (r, SIM_HARDWARE_VERSION, hardware[firmware]);
   sim_registers_put_text (r, SIM_SOFTWARE_VERSION, software[firmware]);
