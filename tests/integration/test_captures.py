@@ -6,6 +6,8 @@
 import glob
 import json
 import os
+import random
+import re
 import subprocess
 
 import jkbtest
@@ -63,6 +65,30 @@ class Captures(jkbtest.Case):
                 self.assertIn(offset, found, f"{name}: nothing at {offset}")
                 self.check(f"{name} at {offset}", record, found[offset])
             self.assertEqual(set(), set(found) - set(expected), f"{name}: not in it")
+
+    def test_text(self):
+        path = jkbtest.shared("captures", "dbusserial_addr3.bin")
+        done = subprocess.run([jkbtest.program("wire-dump"), "--text", path], capture_output=True,
+                              check=True)
+        lines = done.stdout.decode().splitlines()
+        self.assertEqual(len(lines), len(decode(path).splitlines()))
+        self.assertRegex(lines[1], r"^ +11  live +3  \(ack\)  total_voltage=52\.695 V ")
+        self.assertNotIn("CANARY", done.stdout.decode())
+
+    def test_memory_does_not_grow_with_the_file(self):
+        with open(jkbtest.shared("captures", "mppsolar_capture.bin"), "rb") as file:
+            cycle = file.read()[:2 ** 16]
+        noise = random.Random(1).randbytes(2 ** 16)
+        with subprocess.Popen([jkbtest.program("wire-dump"), "-"], stdin=subprocess.PIPE,
+                              stdout=subprocess.DEVNULL) as child:
+            for n in range(256):
+                child.stdin.write(cycle if n % 4 == 0 else noise)
+            with open(f"/proc/{child.pid}/status", encoding="ascii") as status:
+                peak_kb = int(re.search(r"VmHWM:\s+(\d+)", status.read()).group(1))
+            child.stdin.close()
+        self.assertEqual(child.returncode, 0)
+        if jkbtest.FACTOR == 1:
+            self.assertLess(peak_kb, 8 * 1024)
 
     def test_what_cannot_be_read(self):
         for path in ("/nonexistent", "/"):
