@@ -3,7 +3,9 @@
  *
  * Files into the store: each line is checked against the option table where it stands. The overlay
  * begins with "[overrides] format=1"; beside a group G with changed keys stands "[replaced G]" with
- * the admin's texts at that time, no key there meaning that the admin had none. Main thread only.
+ * the admin's texts at that time, no key there meaning that the admin had none. "[removed G]" stands
+ * for a group of the admin's that was removed at run time, with all its texts at that time: when one
+ * of them changes, the group is back. jkb-overlay.c writes it. Main thread only.
  */
 #include <string.h>
 
@@ -12,7 +14,8 @@
 #include "core/jkb-error.h"
 #include "core/jkb-forms.h"
 
-#define REPLACED "replaced "
+#define REPLACED JKB_OVERLAY_REPLACED
+#define REMOVED JKB_OVERLAY_REMOVED
 
 typedef struct
 {
@@ -76,25 +79,42 @@ complain_unknown_key (Load *load, const JkbScanEntry *entry)
               load->group->group);
 }
 
-/* Whether an override still replaces the admin's text that it was made for. */
-static gboolean
-is_override_current (Load *load, const JkbScanEntry *entry)
+/* What the admin had for @key of the group when it was overridden; NULL: nothing. */
+static const char *
+find_replaced (Load *load, const char *key)
 {
-  const JkbConfigEntry *admin
-      = jkb_config_group_find_in (load->group, entry->key, JKB_LAYER_ADMIN);
-  g_autofree char *replaced = g_strconcat (REPLACED, entry->group, NULL);
+  g_autofree char *replaced = g_strconcat (REPLACED, load->group->group, NULL);
   const char *before = NULL;
 
   for (guint i = 0; i < load->entries->len; i++)
     {
       const JkbScanEntry *other = g_ptr_array_index (load->entries, i);
 
-      if (other->key != NULL && g_str_equal (other->key, entry->key)
+      if (other->key != NULL && g_str_equal (other->key, key)
           && g_str_equal (other->group, replaced))
         before = other->value;
     }
-  if (g_strcmp0 (before, admin != NULL ? admin->value : NULL) == 0)
+  return before;
+}
+
+static gboolean
+is_admin_unchanged (Load *load, const char *key)
+{
+  const JkbConfigEntry *admin = jkb_config_group_find_in (load->group, key, JKB_LAYER_ADMIN);
+
+  return g_strcmp0 (find_replaced (load, key), admin != NULL ? admin->value : NULL) == 0;
+}
+
+/* Whether an override still replaces the admin's text that it was made for. A stored password stands
+ * for the credential too. */
+static gboolean
+is_override_current (Load *load, const JkbScanEntry *entry, const JkbOption *option)
+{
+  if (is_admin_unchanged (load, entry->key)
+      && (!(option->flags & JKB_OPTION_STORED)
+          || is_admin_unchanged (load, JKB_OVERLAY_STORED_ALSO)))
     return TRUE;
+  jkb_config_store_set_fate (load->store, JKB_OVERLAY_STALE);
   COMPLAIN (load, JKB_PROBLEM_WARNING, entry->line,
             "%s in [%s] was changed at runtime, but the configuration files have changed since; "
             "the files count",
@@ -119,7 +139,8 @@ set_key (Load *load, const JkbScanEntry *entry)
 
   if (option == NULL)
     complain_unknown_key (load, entry);
-  else if (load->layer == JKB_LAYER_OVERLAY && !(option->flags & JKB_OPTION_RUNTIME))
+  else if (load->layer == JKB_LAYER_OVERLAY
+           && !(option->flags & (JKB_OPTION_RUNTIME | JKB_OPTION_STORED)))
     COMPLAIN (load, JKB_PROBLEM_WARNING, entry->line,
               "%s is set in configuration files only; the override is left out", entry->key);
   else if (!jkb_option_set (option, NULL, entry->value, &error))
@@ -127,7 +148,7 @@ set_key (Load *load, const JkbScanEntry *entry)
       COMPLAIN (load, JKB_PROBLEM_ERROR, entry->line, "%s", error->message);
       set_safe (load, entry, option);
     }
-  else if (load->layer == JKB_LAYER_ADMIN || is_override_current (load, entry))
+  else if (load->layer == JKB_LAYER_ADMIN || is_override_current (load, entry, option))
     jkb_config_group_set (load->store, load->group, option, load->layer, entry->value, load->file,
                           entry->line);
 }
@@ -136,7 +157,57 @@ static gboolean
 is_bookkeeping (Load *load, const JkbScanEntry *entry)
 {
   return load->layer == JKB_LAYER_OVERLAY
-         && (g_str_equal (entry->group, "overrides") || g_str_has_prefix (entry->group, REPLACED));
+         && (g_str_equal (entry->group, "overrides") || g_str_has_prefix (entry->group, REPLACED)
+             || g_str_has_prefix (entry->group, REMOVED));
+}
+
+/* ---- groups that were removed at run time ---- */
+
+/* Whether the admin's @group says what is written below @removed, no more and no less. */
+static gboolean
+is_removal_current (Load *load, const char *removed, const JkbConfigGroup *group)
+{
+  const GPtrArray *entries = group->entries[JKB_LAYER_ADMIN];
+  guint n_same = 0;
+
+  for (guint i = 0; i < load->entries->len; i++)
+    {
+      const JkbScanEntry *entry = g_ptr_array_index (load->entries, i);
+      const JkbConfigEntry *admin;
+
+      if (entry->key == NULL || !g_str_equal (entry->group, removed))
+        continue;
+      admin = jkb_config_group_find_in (group, entry->key, JKB_LAYER_ADMIN);
+      if (admin == NULL || !g_str_equal (admin->value, entry->value))
+        return FALSE;
+      n_same++;
+    }
+  return n_same == entries->len;
+}
+
+static void
+load_removals (Load *load)
+{
+  for (guint i = 0; i < load->entries->len; i++)
+    {
+      const JkbScanEntry *entry = g_ptr_array_index (load->entries, i);
+      JkbConfigGroup *group;
+
+      if (entry->key != NULL || !g_str_has_prefix (entry->group, REMOVED))
+        continue;
+      group = jkb_config_store_find_group (load->store, entry->group + strlen (REMOVED));
+      if (group != NULL && is_removal_current (load, entry->group, group))
+        {
+          jkb_config_store_remove_group (load->store, group);
+          continue;
+        }
+      jkb_config_store_set_fate (load->store, JKB_OVERLAY_STALE);
+      if (group != NULL)
+        COMPLAIN (load, JKB_PROBLEM_WARNING, entry->line,
+                  "[%s] was removed at runtime, but the configuration files have changed since; the "
+                  "files count",
+                  group->group);
+    }
 }
 
 /* A newer daemon's overlay is left alone: what it means can only be guessed. */
@@ -168,7 +239,12 @@ static void
 load_entries (Load *load)
 {
   if (load->layer == JKB_LAYER_OVERLAY && !is_format_known (load))
-    return;
+    {
+      jkb_config_store_set_fate (load->store, JKB_OVERLAY_SET_ASIDE);
+      return;
+    }
+  if (load->layer == JKB_LAYER_OVERLAY)
+    load_removals (load);
   for (guint i = 0; i < load->entries->len; i++)
     {
       const JkbScanEntry *entry = g_ptr_array_index (load->entries, i);
@@ -190,6 +266,31 @@ complain_unreadable (Load *load, const GError *error, gboolean required)
 
   if (required || !g_error_matches (error, G_FILE_ERROR, G_FILE_ERROR_NOENT))
     COMPLAIN (load, level, 0, "%s", error->message);
+  if (load->layer == JKB_LAYER_OVERLAY
+      && !g_error_matches (error, G_FILE_ERROR, G_FILE_ERROR_NOENT))
+    jkb_config_store_set_fate (load->store, JKB_OVERLAY_SET_ASIDE);
+}
+
+/* Returns: whether the entries may be used: the overlay is whole or not at all. */
+static gboolean
+take_scan_problems (Load *load, const GPtrArray *found)
+{
+  const JkbProblem *first = found->len > 0 ? g_ptr_array_index (found, 0) : NULL;
+
+  if (first != NULL && load->layer == JKB_LAYER_OVERLAY)
+    {
+      COMPLAIN (load, JKB_PROBLEM_WARNING, first->line,
+                "the runtime changes are damaged and are set aside: %s", first->message);
+      jkb_config_store_set_fate (load->store, JKB_OVERLAY_SET_ASIDE);
+      return FALSE;
+    }
+  for (guint i = 0; i < found->len; i++)
+    {
+      const JkbProblem *problem = g_ptr_array_index (found, i);
+
+      COMPLAIN (load, problem->level, problem->line, "%s", problem->message);
+    }
+  return TRUE;
 }
 
 void
@@ -210,12 +311,7 @@ jkb_config_store_load (JkbConfigStore *store, const char *file, gboolean require
       return;
     }
   load.entries = jkb_config_scan (text, length, file, found);
-  for (guint i = 0; i < found->len; i++)
-    {
-      const JkbProblem *problem = g_ptr_array_index (found, i);
-
-      COMPLAIN (&load, problem->level, problem->line, "%s", problem->message);
-    }
-  load_entries (&load);
+  if (take_scan_problems (&load, found))
+    load_entries (&load);
   g_ptr_array_unref (load.entries);
 }

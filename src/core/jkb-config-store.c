@@ -11,7 +11,9 @@ struct _JkbConfigStore
 {
   GPtrArray *groups;
   GHashTable *by_name; /* group to JkbConfigGroup */
+  GPtrArray *removed;  /* groups of the admin's files that were removed at run time */
   GPtrArray *files;    /* in the order of reading */
+  JkbOverlayFate fate;
 };
 
 static void
@@ -37,6 +39,7 @@ jkb_config_store_new (void)
 
   store->groups = g_ptr_array_new_with_free_func ((GDestroyNotify) group_free);
   store->by_name = g_hash_table_new (g_str_hash, g_str_equal);
+  store->removed = g_ptr_array_new_with_free_func ((GDestroyNotify) group_free);
   store->files = g_ptr_array_new_with_free_func (g_free);
   return store;
 }
@@ -48,8 +51,56 @@ jkb_config_store_free (JkbConfigStore *store)
     return;
   g_hash_table_unref (store->by_name);
   g_ptr_array_unref (store->groups);
+  g_ptr_array_unref (store->removed);
   g_ptr_array_unref (store->files);
   g_free (store);
+}
+
+static void
+copy_groups (JkbConfigStore *copy, const GPtrArray *groups)
+{
+  for (guint i = 0; i < groups->len; i++)
+    {
+      const JkbConfigGroup *from = g_ptr_array_index (groups, i);
+      JkbConfigGroup *to = jkb_config_store_add_group (copy, from->group, from->section,
+                                                       from->layer, from->file, from->line);
+
+      for (guint layer = 0; layer < JKB_N_LAYERS; layer++)
+        for (guint n = 0; n < from->entries[layer]->len; n++)
+          {
+            const JkbConfigEntry *entry = g_ptr_array_index (from->entries[layer], n);
+
+            jkb_config_group_set (copy, to, entry->option, entry->layer, entry->value, entry->file,
+                                  entry->line);
+          }
+    }
+}
+
+JkbConfigStore *
+jkb_config_store_copy (const JkbConfigStore *store)
+{
+  JkbConfigStore *copy = jkb_config_store_new ();
+
+  for (guint i = 0; i < store->files->len; i++)
+    jkb_config_store_rank_file (copy, g_ptr_array_index (store->files, i));
+  copy_groups (copy, store->removed);
+  while (copy->groups->len > 0)
+    jkb_config_store_remove_group (copy, g_ptr_array_index (copy->groups, 0));
+  copy_groups (copy, store->groups);
+  copy->fate = store->fate;
+  return copy;
+}
+
+JkbOverlayFate
+jkb_config_store_get_fate (const JkbConfigStore *store)
+{
+  return store->fate;
+}
+
+void
+jkb_config_store_set_fate (JkbConfigStore *store, JkbOverlayFate fate)
+{
+  store->fate = fate;
 }
 
 GPtrArray *
@@ -145,6 +196,55 @@ jkb_config_group_set (JkbConfigStore *store, JkbConfigGroup *group, const JkbOpt
   entry->value = g_strdup (value);
   entry->file = keep_file (store, file);
   entry->line = line;
+}
+
+void
+jkb_config_group_reset (JkbConfigGroup *group, const char *key)
+{
+  JkbConfigEntry *entry
+      = (JkbConfigEntry *) jkb_config_group_find_in (group, key, JKB_LAYER_OVERLAY);
+
+  if (entry != NULL)
+    g_ptr_array_remove (group->entries[JKB_LAYER_OVERLAY], entry);
+}
+
+GPtrArray *
+jkb_config_store_get_removed (JkbConfigStore *store)
+{
+  return store->removed;
+}
+
+void
+jkb_config_store_remove_group (JkbConfigStore *store, JkbConfigGroup *group)
+{
+  guint index;
+
+  if (!g_ptr_array_find (store->groups, group, &index))
+    return;
+  g_hash_table_remove (store->by_name, group->group);
+  g_ptr_array_steal_index (store->groups, index);
+  g_ptr_array_set_size (group->entries[JKB_LAYER_OVERLAY], 0);
+  if (group->layer == JKB_LAYER_ADMIN)
+    g_ptr_array_add (store->removed, group);
+  else
+    group_free (group);
+}
+
+JkbConfigGroup *
+jkb_config_store_restore_group (JkbConfigStore *store, const char *name)
+{
+  for (guint i = 0; i < store->removed->len; i++)
+    {
+      JkbConfigGroup *group = g_ptr_array_index (store->removed, i);
+
+      if (!g_str_equal (group->group, name))
+        continue;
+      g_ptr_array_steal_index (store->removed, i);
+      g_ptr_array_add (store->groups, group);
+      g_hash_table_insert (store->by_name, group->group, group);
+      return group;
+    }
+  return NULL;
 }
 
 char *

@@ -14,6 +14,11 @@ G_BEGIN_DECLS
 /* The newest form of the overlay that this daemon understands. */
 #define JKB_OVERLAY_NAME "overrides.conf"
 #define JKB_OVERLAY_FORMAT 1
+#define JKB_OVERLAY_REPLACED "replaced "
+#define JKB_OVERLAY_REMOVED "removed "
+
+/* A stored password (JKB_OPTION_STORED) replaces what the admin says with this key as well. */
+#define JKB_OVERLAY_STORED_ALSO "password-credential"
 
 typedef enum
 {
@@ -43,6 +48,7 @@ typedef struct
 } JkbConfigGroup;
 
 JkbConfigStore *jkb_config_store_new (void);
+JkbConfigStore *jkb_config_store_copy (const JkbConfigStore *store);
 void jkb_config_store_free (JkbConfigStore *store);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (JkbConfigStore, jkb_config_store_free)
 
@@ -66,11 +72,38 @@ const JkbConfigEntry *jkb_config_group_find_in (const JkbConfigGroup *group, con
 /* Returns: (nullable): what counts; %NULL: the default. */
 const JkbConfigEntry *jkb_config_group_find (const JkbConfigGroup *group, const char *key);
 
+/* Takes away what the overlay says of one key; nothing when it says nothing. */
+void jkb_config_group_reset (JkbConfigGroup *group, const char *key);
+
+/* Takes the group out; one that the admin's files have is remembered as removed. */
+void jkb_config_store_remove_group (JkbConfigStore *store, JkbConfigGroup *group);
+
+/* Brings back a group that was removed, as the admin's files have it. Returns: (nullable) */
+JkbConfigGroup *jkb_config_store_restore_group (JkbConfigStore *store, const char *group);
+
+/* Returns: (element-type JkbConfigGroup) (transfer none): the groups of the admin's files that were
+ * removed at run time. */
+GPtrArray *jkb_config_store_get_removed (JkbConfigStore *store);
+
+/* What became of the overlay when it was read. */
+typedef enum
+{
+  JKB_OVERLAY_GOOD,
+  JKB_OVERLAY_STALE,    /* something in it counts no more and should be written no more */
+  JKB_OVERLAY_SET_ASIDE /* nothing of it is used: damaged, or of a newer jkbmsd */
+} JkbOverlayFate;
+
+JkbOverlayFate jkb_config_store_get_fate (const JkbConfigStore *store);
+void jkb_config_store_set_fate (JkbConfigStore *store, JkbOverlayFate fate);
+
 /* Position of a file in the order of reading. */
 guint jkb_config_store_rank_file (JkbConfigStore *store, const char *file);
 
 /* @entry: (nullable): none means "default"; else "FILE:LINE" or "runtime". */
 char *jkb_config_entry_describe_origin (const JkbConfigEntry *entry);
+
+/* The structs for what the store says, without any checks. @store: (transfer full) */
+JkbConfig *jkb_config_new_from_store (JkbConfigStore *store);
 
 /**
  * jkb_config_store_load:

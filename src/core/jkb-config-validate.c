@@ -19,6 +19,7 @@
 typedef struct
 {
   const JkbConfig *config;
+  gboolean lenient;
   GPtrArray *problems;
   GHashTable *devices; /* what a bus is on to its name */
 } Validate;
@@ -42,8 +43,9 @@ complain (Validate *validate, JkbProblemLevel level, const char *group, const ch
   va_start (args, format);
   message = g_strdup_vprintf (format, args);
   va_end (args);
-  jkb_problems_add (validate->problems, layer == JKB_LAYER_OVERLAY ? JKB_PROBLEM_WARNING : level,
-                    file, entry != NULL ? entry->line : found != NULL ? found->line : 0, "%s",
+  if (validate->lenient && layer == JKB_LAYER_OVERLAY)
+    level = JKB_PROBLEM_WARNING;
+  jkb_problems_add (validate->problems, level, file, entry != NULL ? entry->line : found != NULL ? found->line : 0, "%s",
                     message);
 }
 
@@ -204,6 +206,23 @@ check_bank (Validate *validate, const JkbBankConfig *bank)
 
 /* ---- MQTT ----------------------------------------------------------------------------------- */
 
+static gboolean
+is_runtime_change (Validate *validate, const char *key)
+{
+  const JkbConfigGroup *group = jkb_config_store_find_group (validate->config->store, "mqtt");
+
+  return group != NULL && jkb_config_group_find_in (group, key, JKB_LAYER_OVERLAY) != NULL;
+}
+
+/* Over D-Bus, two keys that belong together come one after the other. */
+static JkbProblemLevel
+pair_level (Validate *validate, const char *key, const char *other)
+{
+  return is_runtime_change (validate, key) || is_runtime_change (validate, other)
+             ? JKB_PROBLEM_WARNING
+             : JKB_PROBLEM_ERROR;
+}
+
 static void
 check_password (Validate *validate)
 {
@@ -213,11 +232,13 @@ check_password (Validate *validate)
 
   if (mqtt->password_file[0] == '\0' && mqtt->password_credential[0] == '\0')
     return;
+  if (is_runtime_change (validate, "password-file")) /* stored by ourselves */
+    return;
   if (mqtt->password_file[0] != '\0' && mqtt->password_credential[0] != '\0')
     complain (validate, JKB_PROBLEM_ERROR, "mqtt", "password-credential",
               "password-credential and password-file are both set; remove one");
   if (mqtt->username[0] == '\0')
-    complain (validate, JKB_PROBLEM_ERROR, "mqtt", key,
+    complain (validate, pair_level (validate, key, "username"), "mqtt", key,
               "%s is set without a username, which brokers refuse; add username=", key);
   if (mqtt->password_file[0] != '\0' && !jkb_password_file_check (mqtt->password_file, &error))
     complain (validate,
@@ -255,10 +276,10 @@ check_mqtt (Validate *validate)
               "commands=%s is above access=%s of [writes]; lower it or raise access",
               jkb_tier_name (mqtt->commands), jkb_tier_name (access_tier));
   if (mqtt->cert_file[0] != '\0' && mqtt->key_file[0] == '\0')
-    complain (validate, JKB_PROBLEM_ERROR, "mqtt", "cert-file",
+    complain (validate, pair_level (validate, "cert-file", "key-file"), "mqtt", "cert-file",
               "cert-file is set without its key; add key-file=");
   if (mqtt->key_file[0] != '\0' && mqtt->cert_file[0] == '\0')
-    complain (validate, JKB_PROBLEM_ERROR, "mqtt", "key-file",
+    complain (validate, pair_level (validate, "key-file", "cert-file"), "mqtt", "key-file",
               "key-file is set without its certificate; add cert-file=");
   check_tls_file (validate, "ca-file", mqtt->ca_file);
   check_tls_file (validate, "cert-file", mqtt->cert_file);
@@ -267,9 +288,9 @@ check_mqtt (Validate *validate)
 }
 
 void
-jkb_config_validate (const JkbConfig *config, GPtrArray *problems)
+jkb_config_validate (const JkbConfig *config, gboolean lenient, GPtrArray *problems)
 {
-  Validate validate = { .config = config, .problems = problems };
+  Validate validate = { .config = config, .lenient = lenient, .problems = problems };
   GPtrArray *groups = jkb_config_store_get_groups (config->store);
 
   validate.devices = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);

@@ -9,7 +9,12 @@
 
 G_BEGIN_DECLS
 
-/* Appends what does not fit together, or not with the devices and files of this machine. */
-void jkb_config_validate (const JkbConfig *config, GPtrArray *problems);
+/**
+ * jkb_config_validate:
+ * @lenient: what was changed at run time is only warned of: the daemon must start with it
+ *
+ * Appends what does not fit together, or not with the devices and files of this machine.
+ */
+void jkb_config_validate (const JkbConfig *config, gboolean lenient, GPtrArray *problems);
 
 G_END_DECLS

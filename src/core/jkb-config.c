@@ -83,12 +83,13 @@ bank_config_free (JkbBankConfig *config)
   g_free (config);
 }
 
+/* @store: (transfer full) */
 static JkbConfig *
-config_new (void)
+config_new (JkbConfigStore *store)
 {
   JkbConfig *config = g_new0 (JkbConfig, 1);
 
-  config->store = jkb_config_store_new ();
+  config->store = store;
   jkb_section_init (JKB_SECTION_DAEMON, &config->daemon);
   jkb_section_init (JKB_SECTION_MQTT, &config->mqtt);
   jkb_section_init (JKB_SECTION_HOMEASSISTANT, &config->homeassistant);
@@ -209,6 +210,23 @@ build (JkbConfig *config)
     config->mqtt.enabled = config->mqtt.uri[0] != '\0';
 }
 
+/* What was asked for is told first, by jkb_config_validate(). */
+static void
+limit_commands (JkbConfig *config)
+{
+  config->mqtt.commands = MIN (config->mqtt.commands, config->writes.access);
+}
+
+JkbConfig *
+jkb_config_new_from_store (JkbConfigStore *store)
+{
+  JkbConfig *config = config_new (store);
+
+  build (config);
+  limit_commands (config);
+  return config;
+}
+
 /* ---- files ---------------------------------------------------------------------------------- */
 
 static int
@@ -255,23 +273,36 @@ compare_problems (gconstpointer a, gconstpointer b, gpointer store)
 JkbConfig *
 jkb_config_load (const char *file, gboolean required, const char *state_dir, GPtrArray *problems)
 {
-  JkbConfig *config = config_new ();
+  JkbConfig *config = config_new (jkb_config_store_new ());
   g_autoptr(GPtrArray) found
       = g_ptr_array_new_with_free_func ((GDestroyNotify) jkb_problem_free);
   g_autofree char *overlay
       = state_dir != NULL ? g_build_filename (state_dir, JKB_OVERLAY_NAME, NULL) : NULL;
+  gboolean admin_is_whole;
 
   jkb_config_store_load (config->store, file, required, JKB_LAYER_ADMIN, found);
   load_directory (config, file, found);
+  admin_is_whole = !jkb_problems_have_error (found);
   if (overlay != NULL)
     jkb_config_store_load (config->store, overlay, FALSE, JKB_LAYER_OVERLAY, found);
+  if (!admin_is_whole && jkb_config_store_get_fate (config->store) == JKB_OVERLAY_STALE)
+    jkb_config_store_set_fate (config->store, JKB_OVERLAY_GOOD); /* perhaps only for now */
   build (config);
-  jkb_config_validate (config, found);
-  config->mqtt.commands = MIN (config->mqtt.commands, config->writes.access);
+  jkb_config_validate (config, TRUE, found);
+  limit_commands (config);
   g_ptr_array_sort_with_data (found, compare_problems, config->store);
   while (found->len > 0)
     g_ptr_array_add (problems, g_ptr_array_steal_index (found, 0));
   return config;
+}
+
+gboolean
+jkb_problems_have_error (const GPtrArray *problems)
+{
+  for (guint i = 0; i < problems->len; i++)
+    if (((const JkbProblem *) g_ptr_array_index (problems, i))->level == JKB_PROBLEM_ERROR)
+      return TRUE;
+  return FALSE;
 }
 
 /* ---- look-up -------------------------------------------------------------------------------- */

@@ -164,6 +164,7 @@ typedef struct
 
 void jkb_problem_free (JkbProblem *problem);
 char *jkb_problem_to_string (const JkbProblem *problem);
+gboolean jkb_problems_have_error (const GPtrArray *problems);
 
 /**
  * jkb_config_load:

@@ -5,6 +5,7 @@
  */
 #include "core/jkb-options.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "core/jkb-config.h"
@@ -255,6 +256,61 @@ jkb_option_to_variant (const JkbOption *option, gconstpointer section)
     default:
       return g_variant_new_take_string (jkb_option_get (option, section));
     }
+}
+
+/* With a point and without an exponent, as the files have it. */
+static char *
+format_plain (double number)
+{
+  char buffer[G_ASCII_DTOSTR_BUF_SIZE + 400];
+  char *end;
+
+  g_ascii_formatd (buffer, sizeof buffer, "%.9f", number);
+  for (end = buffer + strlen (buffer); end[-1] == '0'; end--)
+    ;
+  if (end[-1] == '.')
+    end--;
+  return g_strndup (buffer, (gsize) (end - buffer));
+}
+
+static char *
+number_text (const JkbOption *option, double number)
+{
+  if ((option->flags & JKB_OPTION_AUTO) && (number == 0 || number == JKB_AUTO_SECONDS))
+    return g_strdup ("auto");
+  if (option->type == JKB_OPTION_BOOL)
+    return g_strdup (number == 1 ? "true" : number == 0 ? "false" : "a number");
+  return format_plain (number);
+}
+
+char *
+jkb_option_text_from_variant (const JkbOption *option, GVariant *value, GError **error)
+{
+  g_autoptr (GVariant) inner = NULL;
+
+  switch (g_variant_classify (value))
+    {
+    case G_VARIANT_CLASS_VARIANT:
+      inner = g_variant_get_variant (value);
+      return jkb_option_text_from_variant (option, inner, error);
+    case G_VARIANT_CLASS_STRING:
+      return g_variant_dup_string (value, NULL);
+    case G_VARIANT_CLASS_BOOLEAN:
+      return g_strdup (g_variant_get_boolean (value) ? "true" : "false");
+    case G_VARIANT_CLASS_INT32:
+      return number_text (option, g_variant_get_int32 (value));
+    case G_VARIANT_CLASS_UINT32:
+      return number_text (option, g_variant_get_uint32 (value));
+    case G_VARIANT_CLASS_DOUBLE:
+      if (isfinite (g_variant_get_double (value)))
+        return number_text (option, g_variant_get_double (value));
+      break;
+    default:
+      break;
+    }
+  g_set_error (error, JKB_ERROR, JKB_ERROR_INVALID_ARGUMENT,
+               "%s takes a string, a finite number or a boolean; give one of those", option->key);
+  return NULL;
 }
 
 /* ---- whole sections ------------------------------------------------------------------------- */

@@ -40,7 +40,8 @@ typedef enum
 typedef enum
 {
   JKB_OPTION_RUNTIME = 1 << 0, /* may be changed over D-Bus */
-  JKB_OPTION_AUTO = 1 << 1     /* "auto" is a value too */
+  JKB_OPTION_AUTO = 1 << 1,    /* "auto" is a value too */
+  JKB_OPTION_STORED = 1 << 2   /* names a file of the state directory when changed over D-Bus */
 } JkbOptionFlags;
 
 /* %FALSE: @error continues the sentence "KEY=VALUE ..." and ends with what to write instead. */
@@ -111,6 +112,17 @@ char *jkb_option_get (const JkbOption *option, gconstpointer section);
 
 /* Value to a D-Bus value: b, u, d (auto is 0) or s. Returns: (transfer floating) */
 GVariant *jkb_option_to_variant (const JkbOption *option, gconstpointer section);
+
+/**
+ * jkb_option_text_from_variant:
+ * @value: of any type that can stand for it; 0 and -1 s are "auto" where that is a value
+ * @error: %JKB_ERROR_INVALID_ARGUMENT
+ *
+ * A D-Bus value to the text for jkb_option_set(), which says whether it is good.
+ *
+ * Returns: (nullable) (transfer full)
+ */
+char *jkb_option_text_from_variant (const JkbOption *option, GVariant *value, GError **error);
 
 /* "b", "u", "d" or "s"; and the key in CamelCase. */
 const char *jkb_option_signature (const JkbOption *option);
