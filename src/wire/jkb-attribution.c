@@ -153,8 +153,8 @@ is_answer (JkbAttribution *self, const JkbWaitingFrame *frame)
          && frame->front.gap_us <= limits[self->timing].request_us;
 }
 
-/* Frames come at the bus's own pace, or a recording is fed in faster than it was made: a frame with an
- * ACK tells, by its clock. A clock that went back is a restart and tells nothing. */
+/* Frames come at the bus's own pace, or a recording is fed in faster than it was made: a frame
+ * with an ACK tells, by its clock. A clock that went back is a restart and tells nothing. */
 static void
 compare_clocks (JkbAttribution *self, const JkbKnown *entry, const JkbWaitingFrame *frame)
 {
@@ -213,8 +213,8 @@ drop_held (JkbAttribution *self)
   decide (self, slot, -1, JKB_EVIDENCE_NONE, JKB_DROP_UNATTRIBUTED);
 }
 
-/* E5: the settings frame behind the held frame has been decided. A slave has been asked for it; only
- * the master sends it unasked. */
+/* E5: the settings frame behind the held frame has been decided. A slave has been asked for it;
+ * only the master sends it unasked. */
 static void
 decide_held (JkbAttribution *self, gint neighbour)
 {

@@ -7,8 +7,8 @@
 
 #include <string.h>
 
-/* Polynomial 0xA001 reflected. The CRC of each single byte, and of each with one, two and three zero
- * bytes behind it: four bytes are then one step. */
+/* Polynomial 0xA001 reflected. The CRC of each single byte, and of each with one, two and three
+ * zero bytes behind it: four bytes are then one step. */
 static const guint16 crc_of_byte[4][256] = {
   {
     0x0000, 0xc0c1, 0xc181, 0x0140, 0xc301, 0x03c0, 0x0280, 0xc241, 0xc601, 0x06c0, 0x0780, 0xc741,

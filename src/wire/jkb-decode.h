@@ -25,7 +25,8 @@ gboolean jkb_decode (const guint8 *frame, JkbValues *values);
 /**
  * jkb_plausible_frame:
  * Whether a live frame can be true as a whole: cells are present and their sum is within 2 % of the
- * pack voltage, or no cell is present. Frames of other types: %TRUE unless device_address is above 247.
+ * pack voltage, or no cell is present. Frames of other types: %TRUE unless device_address is above
+ * 247.
  */
 gboolean jkb_plausible_frame (const guint8 *frame, const JkbValues *values);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * SPDX-FileCopyrightText: the jkbmsd contributors
  *
- * The field table: one row describes one value that a BMS reports or accepts. Decoder, plausibility,
- * D-Bus, MQTT, Home Assistant discovery, command line and reference documents all walk it.
- * The table is constant: any thread may read it.
+ * The field table: one row describes one value that a BMS reports or accepts. Decoder,
+ * plausibility, D-Bus, MQTT, Home Assistant discovery, command line and reference documents all
+ * walk it. The table is constant: any thread may read it.
  */
 #pragma once
 

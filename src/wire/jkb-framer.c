@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * SPDX-FileCopyrightText: the jkbmsd contributors
  *
- * The scan of protocol §2.5. At every position a frame is tried first, then the Modbus records; what
- * is none of them is skipped byte by byte, so that inside a bad frame and behind a cut one the next
- * good record is found. A Modbus record never reaches over the header of a frame.
+ * The scan of protocol §2.5. At every position a frame is tried first, then the Modbus records;
+ * what is none of them is skipped byte by byte, so that inside a bad frame and behind a cut one the
+ * next good record is found. A Modbus record never reaches over the header of a frame.
  */
 #include "wire/jkb-framer.h"
 
@@ -252,8 +252,8 @@ found (JkbRecord *record, JkbEventKind kind, gsize n_bytes)
   return RECORD;
 }
 
-/* FC 0x10. An ACK can be the beginning of a request (address 12, register 0x1044: its CRC reads like
- * a byte count), so the request is tried first and waited for. */
+/* FC 0x10. An ACK can be the beginning of a request (address 12, register 0x1044: its CRC reads
+ * like a byte count), so the request is tried first and waited for. */
 static Verdict
 scan_write (JkbFramer *framer, gboolean final, JkbRecord *record)
 {
@@ -332,8 +332,8 @@ scan_read_answer (JkbFramer *framer, gboolean final, JkbRecord *record)
   return found (record, JKB_EVENT_READ_RESPONSE, 5 + n_data);
 }
 
-/* FC 0x03. The request is tried first; but an answer with one register is shorter than a request and
- * must not wait for the byte behind it. */
+/* FC 0x03. The request is tried first; but an answer with one register is shorter than a request
+ * and must not wait for the byte behind it. */
 static Verdict
 scan_read (JkbFramer *framer, gboolean final, JkbRecord *record)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * SPDX-FileCopyrightText: the jkbmsd contributors
  *
- * Possible values told from impossible ones (protocol §5.1, §5.2, §5.5). Pure functions: any thread.
+ * Possible values told from impossible ones (protocol §5.1, §5.2, §5.5). Pure functions: any
+ * thread.
  */
 #include "wire/jkb-decode.h"
 

@@ -2,8 +2,9 @@
  * SPDX-FileCopyrightText: the jkbmsd contributors
  *
  * One bus as a stream: bytes in, records and attributed frames out. Puts the framer (protocol §2.5)
- * and the attribution (protocol §4) together; this is all that a reader, the decoder and the fuzzers
- * need to know of them. Not thread-safe: owned by one reader thread. Time comes in as an argument.
+ * and the attribution (protocol §4) together; this is all that a reader, the decoder and the
+ * fuzzers need to know of them. Not thread-safe: owned by one reader thread. Time comes in as an
+ * argument.
  */
 #pragma once
 
@@ -94,8 +95,8 @@ void jkb_stream_commit (JkbStream *stream, gsize n_bytes, gint64 monotonic_us);
  * jkb_stream_next:
  * @monotonic_us: now; lets silence decide
  *
- * Takes the next event. Records other than frames come in the order of the wire and at once; a frame
- * comes when its sender is decided, directly in front of the record that decided it.
+ * Takes the next event. Records other than frames come in the order of the wire and at once; a
+ * frame comes when its sender is decided, directly in front of the record that decided it.
  *
  * Returns: %FALSE when there is none before more bytes or time come
  */
@@ -112,8 +113,8 @@ gint64 jkb_stream_deadline (JkbStream *stream);
  * records. Lets the reader sleep until then. */
 gsize jkb_stream_missing (JkbStream *stream);
 
-/* Offset of the oldest frame whose sender is not decided yet, G_MAXUINT64: none. All events that are
- * still to come begin there or later. */
+/* Offset of the oldest frame whose sender is not decided yet, G_MAXUINT64: none. All events that
+ * are still to come begin there or later. */
 guint64 jkb_stream_undecided (JkbStream *stream);
 
 /**

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * SPDX-FileCopyrightText: the jkbmsd contributors
  *
- * What the wire costs: nanoseconds per frame from bytes to judged values and to text, and per byte of
- * noise. Prints the best of several rounds; judges nothing.
+ * What the wire costs: nanoseconds per frame from bytes to judged values and to text, and per byte
+ * of noise. Prints the best of several rounds; judges nothing.
  */
 #include <stdio.h>
 #include <string.h>

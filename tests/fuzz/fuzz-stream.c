@@ -3,7 +3,8 @@
  *
  * Anything that a bus can say, cut in any way, with any clock: stream, decoder, plausibility and
  * text. Beside the sanitizers, what must always hold is asserted. The first bytes of an input say
- * how the rest is fed; the mutator puts records in whose checks are right, since chance never would.
+ * how the rest is fed; the mutator puts records in whose checks are right, since chance never
+ * would.
  */
 #include <stdint.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: the jkbmsd contributors
-"""`jkbmsctl decode --json` of recordings of real buses: every record that is known to be in them."""
+"""`jkbmsctl decode --json` of recordings of real buses: every record known to be in them."""
 
 import glob
 import json
@@ -40,8 +40,9 @@ class Captures(jkbtest.Case):
             if key == "fields":
                 self.assertIn("fields", found, name)
                 for field, content in value.items():
-                    self.assertTrue(same(content, found["fields"].get(field, "missing")),
-                                    f"{name}: {field} is {found['fields'].get(field)}, not {content}")
+                    value_found = found["fields"].get(field, "missing")
+                    self.assertTrue(same(content, value_found),
+                                    f"{name}: {field} is {value_found}, not {content}")
             else:
                 self.assertEqual(value, found.get(key), name)
 

@@ -13,8 +13,8 @@
  *        w150          that many ms pass
  *        t7            the clocks of the packs move on by 7 s, but no time passes (a fast feed)
  *        o1L           a request of our own that the bus does not show
- * Between two words 1 ms passes. Expected, for each frame in order: its letter, address and evidence
- * (a s q u n for ack, settings, request, unsolicited, neighbour), or ?u ?c ?t when it is dropped
+ * Between two words 1 ms passes. Expected, for each frame in order: its letter, address and
+ * evidence (a s q u n for ack, settings, request, unsolicited, neighbour), or ?u ?c ?t when it is dropped
  * (unattributed, conflict, continuity).
  */
 #include <stdlib.h>
@@ -267,7 +267,8 @@ append_frame_word (Bus *bus, GByteArray *out, const char *word)
       wire_fill_live (frame);
       wire_put32 (frame + 246, strchr (word, 'r') != NULL
                                    ? 3
-                                   : (guint32) ((bus->now_us + bus->ahead_us) / 100000) + 100000 * number);
+                                   : (guint32) ((bus->now_us + bus->ahead_us) / 100000)
+                                         + 100000 * number);
       wire_seal_frame (frame);
     }
   else if (word[0] == 'S')

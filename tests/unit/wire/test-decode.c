@@ -218,7 +218,8 @@ test_settings_lists (void)
   {
     guint32 configured;
     guint n_cells;
-  } rows[] = { { 0, 0 }, { 1, 1 }, { 8, 8 }, { 31, 31 }, { 32, 32 }, { 33, 32 }, { G_MAXUINT32, 32 } };
+  } rows[] = { { 0, 0 },   { 1, 1 },   { 8, 8 },           { 31, 31 },
+               { 32, 32 }, { 33, 32 }, { G_MAXUINT32, 32 } };
 
   for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
     {
@@ -353,8 +354,8 @@ test_ranges (void)
         continue;
       for (guint i = 0; i < G_N_ELEMENTS (steps); i++)
         {
-          gboolean fits = steps[i] >= 0 || field->wire == JKB_WIRE_I16 || field->wire == JKB_WIRE_I32
-                          || field->wire == JKB_WIRE_I8;
+          gboolean fits = steps[i] >= 0 || field->wire == JKB_WIRE_I8
+                          || field->wire == JKB_WIRE_I16 || field->wire == JKB_WIRE_I32;
           gboolean possible = i == 1 || i == 2;
           Decoded d;
           guint n;
@@ -431,7 +432,12 @@ test_capacity (void)
   {
     guint32 left, full;
     guint n_impossible;
-  } rows[] = { { 102000, 100000, 0 }, { 102001, 100000, 1 }, { 0, 2000, 0 }, { 100000, 100000, 0 } };
+  } rows[] = {
+    { 102000, 100000, 0 },
+    { 102001, 100000, 1 },
+    { 100000, 100000, 0 },
+    { 0, 2000, 0 },
+  };
 
   for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
     {
@@ -478,7 +484,8 @@ test_temperatures (void)
     { "t1 missing, t2 warm", { 214, -2000, 193, 0, 0 }, 0xff, { 214, U, 193, U, U }, 0 },
     { "t1 and t2 missing", { 214, -2000, -2000, 0, 0 }, 0xff, { 214, U, U, 0, 0 }, 0 },
     { "impossible", { 1300, 1100, -450, 1001, -401 }, 0xff, { U, U, U, U, U }, 5 },
-    { "at the limits", { 1250, 1000, -400, 1000, -400 }, 0xff, { 1250, 1000, -400, 1000, -400 }, 0 },
+    { "at the limits", { 1250, 1000, -400, 1000, -400 }, 0xff,
+      { 1250, 1000, -400, 1000, -400 }, 0 },
     { "absent high", { 1501, 1501, 189, 189, 189 }, 0xff, { U, U, 189, 189, 189 }, 0 },
     { "absent low", { -1000, -1000, 189, 189, 189 }, 0xff, { U, U, 189, 189, 189 }, 0 },
   };
@@ -497,7 +504,8 @@ test_temperatures (void)
         wire_put16 (d.frame + jkb_fields[ids[k]].offset, (guint16) rows[i].told[k]);
       g_assert_cmpuint (judge (&d), ==, rows[i].n_impossible);
       for (guint k = 0; k < 5; k++)
-        g_assert_cmpint (get (&d, ids[k]), ==, rows[i].left[k] == U ? JKB_UNKNOWN : rows[i].left[k]);
+        g_assert_cmpint (get (&d, ids[k]), ==,
+                         rows[i].left[k] == U ? JKB_UNKNOWN : rows[i].left[k]);
     }
 }
 

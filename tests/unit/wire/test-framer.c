@@ -117,7 +117,8 @@ test_checks (void)
     }
 }
 
-/* The CRC of this ACK reads like the byte count of a request: only what follows tells them apart. */
+/* The CRC of this ACK reads like the byte count of a request: only what follows tells them
+ * apart. */
 static void
 test_ack_that_begins_a_request (void)
 {
@@ -265,7 +266,8 @@ test_cut_frame (void)
       if (length >= 4)
         g_string_append (expected, length == 4 ? "0 bad 01\n" : "0 bad 02\n");
       g_string_append_printf (expected,
-                              "%u ack 1 1620\n%u request 2 161e\n%u settings 2 ack\n%u ack 2 161e\n",
+                              "%u ack 1 1620\n%u request 2 161e\n"
+                              "%u settings 2 ack\n%u ack 2 161e\n",
                               length, length + 8, length + 19, length + 319);
       whole = wire_events (bytes->data, bytes->len);
       single = wire_events_in_pieces (bytes->data, bytes->len, one_byte);

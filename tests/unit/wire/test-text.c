@@ -189,7 +189,8 @@ test_member (void)
   jkb_text_append_member (out, &values, JKB_FIELD_CURRENT);
   g_string_append_c (out, '}');
   g_assert_cmpstr (out->str, ==,
-                   "{\"state_of_charge\":65,\"balancing_direction\":\"charging\",\"current\":-7.980}");
+                   "{\"state_of_charge\":65,\"balancing_direction\":\"charging\","
+                   "\"current\":-7.980}");
 }
 
 /* The text of a BMS may hold anything printable. */

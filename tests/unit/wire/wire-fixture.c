@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * SPDX-FileCopyrightText: the jkbmsd contributors
  *
- * What the tests of the wire share. The checks are worked out here the slow way, bit by bit, so that
- * they prove those of the library.
+ * What the tests of the wire share. The checks are worked out here the slow way, bit by bit, so
+ * that they prove those of the library.
  */
 #include "wire-fixture.h"
 
