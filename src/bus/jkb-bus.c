@@ -254,6 +254,13 @@ jkb_bus_refresh (JkbBus *self, guint address, GError **error)
 }
 
 void
+jkb_bus_drain (JkbBus *self)
+{
+  if (self->running)
+    jkb_inbox_drain (self->inbox);
+}
+
+void
 jkb_bus_set_due (JkbBus *self, gint64 monotonic_us)
 {
   jkb_inbox_set_due (self->inbox, monotonic_us);

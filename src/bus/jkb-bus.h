@@ -54,6 +54,9 @@ void jkb_bus_stop (JkbBus *self);
 /* Close the port and open it again now, without waiting for the back-off. */
 void jkb_bus_reconnect (JkbBus *self);
 
+/* Delivers what the reader has handed over, as if it had woken the main loop. */
+void jkb_bus_drain (JkbBus *self);
+
 /* See jkb_inbox_set_due(). */
 void jkb_bus_set_due (JkbBus *self, gint64 monotonic_us);
 

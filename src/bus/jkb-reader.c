@@ -18,6 +18,7 @@
 #include "bus/jkb-backoff.h"
 #include "bus/jkb-hotplug.h"
 #include "bus/jkb-line-watch.h"
+#include "bus/jkb-rhythm.h"
 #include "bus/jkb-link.h"
 #include "bus/jkb-talker.h"
 #include "bus/jkb-urgency.h"
@@ -84,6 +85,8 @@ struct _JkbReader
   GRand *random;
   guint32 sequence;
   gboolean opened;   /* at least once */
+  JkbRhythm rhythm;
+  gsize foretold;    /* bytes that the present wait is for, 0: no such guess */
   gboolean starved;  /* the last read brought nothing */
   gboolean hurried;  /* the last read brought more than the line could */
   gint64 read_us;    /* of the last bytes */
@@ -242,6 +245,10 @@ line_time_us (JkbReader *self, gsize n_bytes)
 static void
 note_bytes (JkbReader *self, gsize n_bytes, gint64 now_us)
 {
+  gboolean at_rest = jkb_stream_missing (self->stream) == 1;
+
+  jkb_rhythm_note (&self->rhythm, n_bytes, at_rest,
+                   self->foretold != 0 && n_bytes >= self->foretold, now_us);
   self->starved = n_bytes == 0;
   if (n_bytes == 0)
     return;
@@ -289,6 +296,11 @@ wait_for_bytes (JkbReader *self, gint64 now_us, gint64 until_us)
 {
   gsize missing = self->starved ? 1 : jkb_stream_missing (self->stream);
   int fd = self->klass->get_fd (self->transport);
+
+  self->foretold = missing == 1 && jkb_talker_get_role (self->talker) == JKB_ROLE_LISTENING
+                       ? jkb_rhythm_foretell (&self->rhythm)
+                       : 0;
+  missing = MAX (missing, self->foretold);
 
   if (self->klass->set_low_water != NULL)
     {
@@ -426,6 +438,7 @@ start_stream (JkbReader *self)
   else
     jkb_stream_reset (self->stream);
   self->starved = TRUE;
+  self->rhythm = (JkbRhythm){ 0 };
   self->read_us = now_us;
   jkb_line_watch_start (&self->watch, self->klass->recorded ? 0 : timeout_us, now_us,
                         count_get (self, COUNT_BYTES), count_get (self, COUNT_FRAMES),

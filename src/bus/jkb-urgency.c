@@ -51,17 +51,31 @@ collect (const JkbFrame *frame, JkbGroup group, guint8 *state)
     }
 }
 
-gboolean
+static gboolean
+tells_news (JkbUrgencyEntry *entry, const JkbFrame *frame)
+{
+  const guint8 *payload = frame->data + JKB_FRAME_PAYLOAD;
+
+  if (memcmp (entry->payload, payload, sizeof entry->payload) == 0)
+    return FALSE;
+  memcpy (entry->payload, payload, sizeof entry->payload);
+  return TRUE;
+}
+
+JkbWake
 jkb_urgency_check (JkbUrgency *urgency, const JkbFrame *frame)
 {
   JkbGroup group = jkb_frame_group (frame->type);
   JkbUrgencyEntry *entry = &urgency->entries[MIN (frame->address, JKB_N_ADDRESSES)][group];
   guint8 state[JKB_URGENCY_STATE] = { 0 };
-  gboolean urgent;
+  gboolean urgent, news;
 
   collect (frame, group, state);
   urgent = entry->seen < FRAMES_TO_CONFIRM || memcmp (entry->state, state, sizeof state) != 0;
   entry->seen += entry->seen < FRAMES_TO_CONFIRM;
   memcpy (entry->state, state, sizeof state);
-  return urgent;
+  news = group == JKB_GROUP_LIVE || tells_news (entry, frame);
+  if (urgent)
+    return JKB_WAKE_NOW;
+  return news ? JKB_WAKE_DUE : JKB_WAKE_LATER;
 }

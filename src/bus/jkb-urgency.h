@@ -2,11 +2,12 @@
  * SPDX-FileCopyrightText: the jkbmsd contributors
  *
  * Which frames the main loop must see at once: those of a BMS just appearing, and those in which an
- * alarm, a switch or a state changed. All others wait for the next tick.
+ * alarm, a switch or a state changed. All others wait for the next tick, and settings that are the
+ * same as before are no reason for one.
  */
 #pragma once
 
-#include "wire/jkb-frame.h"
+#include "queue/jkb-inbox.h"
 
 G_BEGIN_DECLS
 
@@ -16,6 +17,7 @@ typedef struct
 {
   guint8 seen; /* frames, up to those a BMS is confirmed by */
   guint8 state[JKB_URGENCY_STATE];
+  guint8 payload[JKB_FRAME_SIZE - JKB_FRAME_PAYLOAD]; /* settings and info: all of the last one */
 } JkbUrgencyEntry;
 
 /* Zeroed: nothing seen yet. */
@@ -25,6 +27,6 @@ typedef struct
 } JkbUrgency;
 
 /* @frame: of a type that has a group */
-gboolean jkb_urgency_check (JkbUrgency *urgency, const JkbFrame *frame);
+JkbWake jkb_urgency_check (JkbUrgency *urgency, const JkbFrame *frame);
 
 G_END_DECLS

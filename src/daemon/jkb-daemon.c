@@ -31,6 +31,8 @@ struct _JkbDaemon
   JkbWriter *writer;
   GPtrArray *buses; /* (element-type JkbBus) */
   GSource *timer;
+  gint64 timer_us;   /* when it is due; G_MAXINT64: not */
+  gboolean draining; /* the buses are being emptied for one flush */
   gboolean running; /* buses and MQTT are started */
   void (*on_running) (JkbDaemon *self, gpointer user_data);
   gpointer on_running_data;
@@ -60,6 +62,8 @@ shortest_interval (JkbDaemon *self)
   return interval;
 }
 
+static void drain_all (JkbDaemon *self);
+
 static void
 tick (JkbDaemon *self)
 {
@@ -73,27 +77,43 @@ tick (JkbDaemon *self)
 
   for (guint i = 0; i < self->buses->len; i++)
     jkb_bus_set_due (g_ptr_array_index (self->buses, i), due_us);
-  if (self->timer != NULL)
-    g_source_set_ready_time (self->timer, next_us == G_MAXINT64
-                                              ? -1
-                                              : MAX (next_us, now_us) + TIMER_SLACK_US);
+  self->timer_us = next_us == G_MAXINT64 ? G_MAXINT64 : MAX (next_us, now_us) + TIMER_SLACK_US;
+}
+
+/* The timer asks for its time before each poll. g_source_set_ready_time() would wake the loop it is
+ * called from, at each tick. */
+typedef struct
+{
+  GSource source;
+  JkbDaemon *daemon;
+} Timer;
+
+static gboolean
+timer_check (GSource *source)
+{
+  return g_get_monotonic_time () >= ((Timer *) source)->daemon->timer_us;
 }
 
 static gboolean
-on_timer (gpointer user_data)
+timer_prepare (GSource *source, int *timeout_ms)
 {
-  tick (user_data);
-  return G_SOURCE_CONTINUE;
+  gint64 left_us = ((Timer *) source)->daemon->timer_us - g_get_monotonic_time ();
+
+  *timeout_ms = (int) MIN (MAX (left_us, 0) / 1000 + 1, G_MAXINT);
+  return left_us <= 0;
 }
 
 static gboolean
 timer_dispatch (GSource *source, GSourceFunc callback, gpointer user_data)
 {
-  g_source_set_ready_time (source, -1);
-  return callback (user_data);
+  JkbDaemon *self = ((Timer *) source)->daemon;
+
+  self->timer_us = G_MAXINT64;
+  drain_all (self);
+  return G_SOURCE_CONTINUE;
 }
 
-static GSourceFuncs timer_funcs = { NULL, NULL, timer_dispatch, NULL, NULL, NULL };
+static GSourceFuncs timer_funcs = { timer_prepare, timer_check, timer_dispatch, NULL, NULL, NULL };
 
 static void
 on_frame (JkbBus *bus, const JkbFrame *frame, gpointer user_data)
@@ -103,13 +123,26 @@ on_frame (JkbBus *bus, const JkbFrame *frame, gpointer user_data)
   jkb_registry_feed (self->registry, jkb_bus_get_name (bus), frame);
 }
 
+/* One bus that is due brings all others along: what they hold is due as well, and one flush serves
+ * D-Bus and MQTT for all of them. */
+static void
+drain_all (JkbDaemon *self)
+{
+  self->draining = TRUE;
+  for (guint i = 0; i < self->buses->len; i++)
+    jkb_bus_drain (g_ptr_array_index (self->buses, i));
+  self->draining = FALSE;
+  jkb_registry_flush (self->registry);
+  tick (self);
+}
+
 static void
 on_drained (JkbBus *bus, gpointer user_data)
 {
   JkbDaemon *self = user_data;
 
-  jkb_registry_flush (self->registry);
-  tick (self);
+  if (!self->draining)
+    drain_all (self);
 }
 
 /* ---- object ---- */
@@ -213,8 +246,9 @@ jkb_daemon_start (JkbDaemon *self, JkbDaemonFunc on_running, gpointer user_data)
 {
   self->on_running = on_running;
   self->on_running_data = user_data;
-  self->timer = g_source_new (&timer_funcs, sizeof (GSource));
-  g_source_set_callback (self->timer, on_timer, self, NULL);
+  self->timer = g_source_new (&timer_funcs, sizeof (Timer));
+  ((Timer *) self->timer)->daemon = self;
+  self->timer_us = G_MAXINT64;
   g_source_attach (self->timer, NULL);
 
   /* What is known already exists before the name is owned: clients find whole trees. */

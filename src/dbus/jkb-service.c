@@ -28,6 +28,7 @@ struct _JkbService
   JkbObject *mqtt_object;    /* (nullable) */
   GHashTable *objects;       /* JkbBus or JkbBms -> JkbObject */
   gint64 refreshed_us;
+  gint64 round_us; /* when all objects announced what had changed, last */
   guint timer_id; /* for changes that come without a tick; 0: none */
 };
 
@@ -67,13 +68,30 @@ refresh (JkbService *self, gint64 monotonic_us)
     touch (g_hash_table_lookup (self->objects, g_ptr_array_index (buses, i)));
 }
 
+/* All objects announce in one round, so that the bus connection is woken once for all of them; a
+ * little early counts as over, since rounds follow the frames. */
+static gint64
+announce_round (JkbService *self, gint64 monotonic_us)
+{
+  gint64 interval_us = get_interval (self), early_us = monotonic_us + interval_us / 10;
+  gint64 due_us = G_MAXINT64;
+  GHashTableIter iter;
+  gpointer object;
+
+  if (early_us < self->round_us + interval_us)
+    return self->round_us + interval_us;
+  self->round_us = monotonic_us;
+  due_us = MIN (due_us, tick_object (self, self->manager_object, early_us));
+  due_us = MIN (due_us, tick_object (self, self->mqtt_object, early_us));
+  g_hash_table_iter_init (&iter, self->objects);
+  while (g_hash_table_iter_next (&iter, NULL, &object))
+    due_us = MIN (due_us, tick_object (self, object, early_us));
+  return due_us == G_MAXINT64 ? G_MAXINT64 : MAX (due_us, monotonic_us + interval_us);
+}
+
 gint64
 jkb_service_tick (JkbService *self, gint64 monotonic_us)
 {
-  GHashTableIter iter;
-  gpointer object;
-  gint64 due_us;
-
   if (self->connection == NULL)
     return G_MAXINT64;
   if (monotonic_us - self->refreshed_us >= REFRESH_SOON_US)
@@ -81,13 +99,7 @@ jkb_service_tick (JkbService *self, gint64 monotonic_us)
       self->refreshed_us = monotonic_us;
       refresh (self, monotonic_us);
     }
-  due_us = self->refreshed_us + REFRESH_LATE_US;
-  due_us = MIN (due_us, tick_object (self, self->manager_object, monotonic_us));
-  due_us = MIN (due_us, tick_object (self, self->mqtt_object, monotonic_us));
-  g_hash_table_iter_init (&iter, self->objects);
-  while (g_hash_table_iter_next (&iter, NULL, &object))
-    due_us = MIN (due_us, tick_object (self, object, monotonic_us));
-  return due_us;
+  return MIN (self->refreshed_us + REFRESH_LATE_US, announce_round (self, monotonic_us));
 }
 
 static gboolean

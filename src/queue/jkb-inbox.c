@@ -39,6 +39,7 @@
 
 #define RING_SIZE 64u
 #define RING_HALF (RING_SIZE / 2)
+#define LATER_US G_USEC_PER_SEC
 #define DRAIN_MAX (4 * RING_SIZE) /* records per turn of the main loop */
 #define N_TYPES 4                 /* settings, live, info by their numbers; 0: all others */
 #define N_SLOTS ((JKB_N_ADDRESSES + 1) * N_TYPES) /* unusual addresses share the last ones */
@@ -64,6 +65,7 @@ struct _JkbInbox
 
   /* reader thread */
   gboolean owed;
+  gint64 later_us; /* when frames that tell nothing new are owed too, 0: there are none */
 
   /* main thread */
   guint source;
@@ -135,6 +137,7 @@ static void
 wake_main (JkbInbox *inbox)
 {
   inbox->owed = FALSE;
+  inbox->later_us = 0;
   signal_main (inbox);
 }
 
@@ -163,18 +166,20 @@ push_newest (JkbInbox *inbox, const JkbFrame *frame)
 }
 
 void
-jkb_inbox_push (JkbInbox *inbox, const JkbFrame *frame, gboolean urgent)
+jkb_inbox_push (JkbInbox *inbox, const JkbFrame *frame, JkbWake wake)
 {
   if (!jkb_spsc_push (&inbox->ring, frame))
     {
       push_newest (inbox, frame);
-      urgent = TRUE;
+      wake = JKB_WAKE_NOW;
     }
   /* The fill grows by one at most from push to push, so half is never jumped over. */
-  if (urgent || jkb_spsc_fill (&inbox->ring) == RING_HALF)
+  if (wake == JKB_WAKE_NOW || jkb_spsc_fill (&inbox->ring) == RING_HALF)
     wake_main (inbox);
-  else
+  else if (wake == JKB_WAKE_DUE)
     inbox->owed = TRUE;
+  else if (inbox->later_us == 0)
+    inbox->later_us = frame->monotonic_us + LATER_US;
 }
 
 void
@@ -202,13 +207,15 @@ load_due (JkbInbox *inbox)
 gint64
 jkb_inbox_owed (JkbInbox *inbox)
 {
-  return inbox->owed ? load_due (inbox) : G_MAXINT64;
+  gint64 later_us = inbox->later_us != 0 ? inbox->later_us : G_MAXINT64;
+
+  return inbox->owed ? MIN (load_due (inbox), later_us) : later_us;
 }
 
 void
 jkb_inbox_wake (JkbInbox *inbox, gint64 monotonic_us)
 {
-  if (inbox->owed && monotonic_us >= load_due (inbox))
+  if (monotonic_us >= jkb_inbox_owed (inbox))
     wake_main (inbox);
 }
 

@@ -45,6 +45,14 @@ typedef struct
 
 typedef struct _JkbInbox JkbInbox;
 
+/* When the main loop is to see a frame. */
+typedef enum
+{
+  JKB_WAKE_DUE,   /* when it is due */
+  JKB_WAKE_NOW,   /* an alarm, a switch, a BMS that appears */
+  JKB_WAKE_LATER  /* tells nothing new: with the next one of the others, or after a second */
+} JkbWake;
+
 typedef void (*JkbInboxFrameFunc) (const JkbFrame *frame, gpointer user_data);
 typedef void (*JkbInboxStatusFunc) (const JkbLinkStatus *status, gpointer user_data);
 typedef void (*JkbInboxDrainedFunc) (gpointer user_data);
@@ -56,8 +64,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (JkbInbox, jkb_inbox_free)
 
 /* ---- reader thread ---- */
 
-/* Hands over a frame; @urgent wakes the main loop now. Never blocks, never fails. */
-void jkb_inbox_push (JkbInbox *inbox, const JkbFrame *frame, gboolean urgent);
+/* Hands over a frame. Never blocks, never fails. */
+void jkb_inbox_push (JkbInbox *inbox, const JkbFrame *frame, JkbWake wake);
 void jkb_inbox_push_status (JkbInbox *inbox, const JkbLinkStatus *status);
 
 /* Hands over a report of its own kind (writes): rare, never dropped, delivered behind the frames

@@ -173,18 +173,18 @@ test_urgency_live (void)
   JkbFrame frame = { .address = 3, .type = JKB_FRAME_LIVE };
 
   for (guint i = 0; i < 3; i++)
-    g_assert_true (jkb_urgency_check (&urgency, &frame));
-  g_assert_false (jkb_urgency_check (&urgency, &frame));
+    g_assert_cmpint (jkb_urgency_check (&urgency, &frame), ==, JKB_WAKE_NOW);
+  g_assert_cmpint (jkb_urgency_check (&urgency, &frame), !=, JKB_WAKE_NOW);
   frame.data[158]++; /* the current */
-  g_assert_false (jkb_urgency_check (&urgency, &frame));
+  g_assert_cmpint (jkb_urgency_check (&urgency, &frame), !=, JKB_WAKE_NOW);
   for (guint i = 0; i < G_N_ELEMENTS (offsets); i++)
     {
       frame.data[offsets[i]] ^= 1;
-      g_assert_true (jkb_urgency_check (&urgency, &frame));
-      g_assert_false (jkb_urgency_check (&urgency, &frame));
+      g_assert_cmpint (jkb_urgency_check (&urgency, &frame), ==, JKB_WAKE_NOW);
+      g_assert_cmpint (jkb_urgency_check (&urgency, &frame), !=, JKB_WAKE_NOW);
     }
   frame.address = 4;
-  g_assert_true (jkb_urgency_check (&urgency, &frame));
+  g_assert_cmpint (jkb_urgency_check (&urgency, &frame), ==, JKB_WAKE_NOW);
 }
 
 static void
@@ -195,14 +195,14 @@ test_urgency_settings (void)
   JkbFrame frame = { .address = 247, .type = JKB_FRAME_SETTINGS };
 
   for (guint i = 0; i < 3; i++)
-    g_assert_true (jkb_urgency_check (&urgency, &frame));
+    g_assert_cmpint (jkb_urgency_check (&urgency, &frame), ==, JKB_WAKE_NOW);
   frame.data[10]++; /* a protection voltage */
-  g_assert_false (jkb_urgency_check (&urgency, &frame));
+  g_assert_cmpint (jkb_urgency_check (&urgency, &frame), !=, JKB_WAKE_NOW);
   for (guint i = 0; i < G_N_ELEMENTS (offsets); i++)
     {
       frame.data[offsets[i]] ^= 1;
-      g_assert_true (jkb_urgency_check (&urgency, &frame));
-      g_assert_false (jkb_urgency_check (&urgency, &frame));
+      g_assert_cmpint (jkb_urgency_check (&urgency, &frame), ==, JKB_WAKE_NOW);
+      g_assert_cmpint (jkb_urgency_check (&urgency, &frame), !=, JKB_WAKE_NOW);
     }
 }
 
