@@ -97,7 +97,10 @@ parse_place (SimOptions *self, const Typed *typed, GError **error)
   if (!g_str_has_prefix (listen, "tcp:") || colon < host
       || !g_ascii_string_to_unsigned (colon + 1, 10, 0, 65535, &port, NULL))
     return refuse (error, "“%s” is no place to listen on; write it as tcp:HOST:PORT.", listen);
-  self->host = g_strndup (host, colon - host);
+  if (host[0] == '[' && colon > host + 1 && colon[-1] == ']') /* an IPv6 address */
+    self->host = g_strndup (host + 1, colon - host - 2);
+  else
+    self->host = g_strndup (host, colon - host);
   self->port = port;
   return TRUE;
 }

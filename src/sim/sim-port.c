@@ -162,7 +162,9 @@ sim_port_new_tcp (const char *host, guint16 port, GError **error)
     return fail (error, "Cannot listen on", subject);
   self = port_new ();
   self->listen_fd = fd;
-  self->description = g_strdup_printf ("listening on tcp:%s:%u", host, bound_port (fd));
+  self->description = g_strdup_printf (strchr (host, ':') ? "listening on tcp:[%s]:%u"
+                                                          : "listening on tcp:%s:%u",
+                                       host, bound_port (fd));
   return self;
 }
 

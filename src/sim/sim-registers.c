@@ -18,6 +18,8 @@ static const SimRegister table[] = {
 #undef W
 };
 
+G_STATIC_ASSERT (G_N_ELEMENTS (table) < 255);
+
 static guint
 type_size (guint type)
 {
@@ -33,24 +35,24 @@ sim_register_table (gsize *n_rows)
   return table;
 }
 
+/* Row number + 1 of every byte from 0x1000 on; 0: none. Asked many times per frame. */
+static const guint8 *
+row_index (void)
+{
+  static guint8 index[SIM_N_AREAS * 0x200];
+
+  if (index[0] == 0)
+    for (gsize i = 0; i < G_N_ELEMENTS (table); i++)
+      memset (&index[table[i].reg - 0x1000], i + 1, table[i].count * type_size (table[i].type));
+  return index;
+}
+
 const SimRegister *
 sim_register_find (guint16 reg)
 {
-  gsize low = 0, high = G_N_ELEMENTS (table);
+  guint row = reg < 0x1000 || reg >= 0x1000 + SIM_N_AREAS * 0x200 ? 0 : row_index ()[reg - 0x1000];
 
-  while (low < high)
-    {
-      gsize middle = (low + high) / 2;
-      const SimRegister *row = &table[middle];
-
-      if (reg < row->reg)
-        high = middle;
-      else if (reg >= row->reg + row->count * type_size (row->type))
-        low = middle + 1;
-      else
-        return row;
-    }
-  return NULL;
+  return row > 0 ? &table[row - 1] : NULL;
 }
 
 const SimRegister *
