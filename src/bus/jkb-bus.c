@@ -6,11 +6,17 @@
  */
 #include "bus/jkb-bus.h"
 
+#include <fcntl.h>
+#include <glib-unix.h>
+
+#include "bus/jkb-capture.h"
 #include "bus/jkb-health.h"
 #include "bus/jkb-reader.h"
 #include "bus/jkb-talker.h"
 #include "bus/jkb-transport.h"
 #include "core/jkb-log.h"
+
+#define CAPTURE_WAIT_MS 300
 
 struct _JkbBus
 {
@@ -21,6 +27,9 @@ struct _JkbBus
   JkbInbox *inbox;
   JkbReader *reader;
   gboolean running;
+  JkbCapture *capture; /* NULL: none runs */
+  guint capture_source;
+  GTask *capture_end; /* (nullable): who waits for its end */
 
   JkbLinkStatus status;
   JkbHealth health;
@@ -108,6 +117,10 @@ jkb_bus_finalize (GObject *object)
   JkbBus *self = JKB_BUS (object);
 
   g_clear_pointer (&self->reader, jkb_reader_free);
+  g_clear_handle_id (&self->capture_source, g_source_remove);
+  if (self->capture != NULL)
+    jkb_capture_wait (self->capture, CAPTURE_WAIT_MS);
+  g_clear_pointer (&self->capture, jkb_capture_unref);
   g_clear_pointer (&self->inbox, jkb_inbox_free);
   jkb_bus_config_free (self->config);
   G_OBJECT_CLASS (jkb_bus_parent_class)->finalize (object);
@@ -128,13 +141,24 @@ jkb_bus_init (JkbBus *self)
   self->status.role = JKB_ROLE_IDLE;
 }
 
+/* With the first good URI comes the reader. */
+static gboolean
+find_transport (JkbBus *self, GError **error)
+{
+  const char *rest;
+
+  self->klass = jkb_transport_find (self->config->uri, &rest, error);
+  if (self->klass != NULL && self->reader == NULL)
+    self->reader = jkb_reader_new (self->config, self->inbox);
+  return self->klass != NULL;
+}
+
 JkbBus *
 jkb_bus_new (const JkbBusConfig *config, JkbBusFrameFunc frame, JkbBusDrainedFunc drained,
              gpointer user_data)
 {
   JkbBus *self = g_object_new (JKB_TYPE_BUS, NULL);
   g_autoptr(GError) error = NULL;
-  const char *rest;
 
   self->config = jkb_bus_config_copy (config);
   self->frame_func = frame;
@@ -145,10 +169,7 @@ jkb_bus_new (const JkbBusConfig *config, JkbBusFrameFunc frame, JkbBusDrainedFun
   jkb_inbox_set_report_func (self->inbox, on_inbox_report);
   if (self->config->uri == NULL)
     self->config->uri = g_strdup ("");
-  self->klass = jkb_transport_find (self->config->uri, &rest, &error);
-  if (self->klass != NULL)
-    self->reader = jkb_reader_new (self->config, self->klass, rest, self->inbox);
-  else
+  if (!find_transport (self, &error))
     g_strlcpy (self->status.error, error->message, sizeof self->status.error);
   return self;
 }
@@ -179,6 +200,96 @@ jkb_bus_stop (JkbBus *self)
   self->running = FALSE;
   jkb_reader_stop (self->reader);
   jkb_inbox_drain (self->inbox);
+}
+
+void
+jkb_bus_configure (JkbBus *self, const JkbBusConfig *config)
+{
+  jkb_bus_config_free (self->config);
+  self->config = jkb_bus_config_copy (config);
+  if (!config->enabled)
+    jkb_bus_stop (self);
+  if (find_transport (self, NULL))
+    jkb_reader_configure (self->reader, self->config);
+  else
+    jkb_bus_stop (self); /* a URI that the check of the configuration let through */
+  jkb_bus_start (self);
+  g_signal_emit (self, signals[CHANGED], 0);
+}
+
+/* ---- capture ---- */
+
+static gboolean
+on_capture_done (int fd, GIOCondition condition, gpointer user_data)
+{
+  JkbBus *self = user_data;
+  g_autoptr (GTask) waiting = g_steal_pointer (&self->capture_end);
+  guint64 dropped = jkb_capture_get_dropped (self->capture);
+
+  jkb_log (dropped == 0 ? G_LOG_LEVEL_MESSAGE : G_LOG_LEVEL_WARNING, self->config->name, NULL,
+           "the capture ended: %" G_GUINT64_FORMAT " bytes written, %" G_GUINT64_FORMAT
+           " dropped%s%s",
+           jkb_capture_get_written (self->capture), dropped,
+           jkb_capture_get_error (self->capture) != 0 ? ": " : "",
+           jkb_capture_get_error (self->capture) != 0
+               ? g_strerror (jkb_capture_get_error (self->capture))
+               : "");
+  self->capture_source = 0;
+  g_clear_pointer (&self->capture, jkb_capture_unref);
+  if (waiting != NULL)
+    g_task_return_boolean (waiting, TRUE);
+  return G_SOURCE_REMOVE;
+}
+
+gboolean
+jkb_bus_start_capture (JkbBus *self, int fd, GError **error)
+{
+  int mode = fcntl (fd, F_GETFL);
+
+  if (mode < 0 || (mode & O_ACCMODE) == O_RDONLY)
+    g_set_error_literal (error, JKB_ERROR, JKB_ERROR_INVALID_ARGUMENT,
+                         "the file cannot be written to; open it for writing");
+  else if (self->capture != NULL)
+    g_set_error (error, JKB_ERROR, JKB_ERROR_BUSY,
+                 "a capture of bus %s is running; end it with StopCapture first",
+                 self->config->name);
+  else if (self->reader == NULL)
+    g_set_error (error, JKB_ERROR, JKB_ERROR_OFFLINE, "%s", self->status.error);
+  else
+    {
+      self->capture = jkb_capture_new (self->config->name, fd);
+      self->capture_source = g_unix_fd_add (jkb_capture_get_done_fd (self->capture), G_IO_IN,
+                                            on_capture_done, self);
+      jkb_reader_set_capture (self->reader, self->capture);
+      jkb_log (G_LOG_LEVEL_MESSAGE, self->config->name, NULL, "capturing the bus to a file");
+      return TRUE;
+    }
+  return FALSE;
+}
+
+void
+jkb_bus_stop_capture_async (JkbBus *self, GAsyncReadyCallback callback, gpointer user_data)
+{
+  g_autoptr (GTask) task = g_task_new (self, NULL, callback, user_data);
+
+  if (self->capture == NULL)
+    g_task_return_new_error (task, JKB_ERROR, JKB_ERROR_NOT_FOUND,
+                             "no capture of bus %s is running; begin one with StartCapture",
+                             self->config->name);
+  else if (self->capture_end != NULL)
+    g_task_return_new_error (task, JKB_ERROR, JKB_ERROR_BUSY,
+                             "the capture of bus %s is ending already; wait", self->config->name);
+  else
+    {
+      self->capture_end = g_object_ref (task);
+      jkb_reader_set_capture (self->reader, NULL);
+    }
+}
+
+gboolean
+jkb_bus_stop_capture_finish (JkbBus *self, GAsyncResult *result, GError **error)
+{
+  return g_task_propagate_boolean (G_TASK (result), error);
 }
 
 void

@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include <glib-object.h>
+#include <gio/gio.h>
 
 #include "core/jkb-config.h"
 #include "poll/jkb-write.h"
@@ -50,6 +50,29 @@ void jkb_bus_start (JkbBus *self);
 
 /* Stops and joins the reader thread; frames it had handed over are delivered first. */
 void jkb_bus_stop (JkbBus *self);
+
+/**
+ * jkb_bus_configure:
+ * @config: copied; of the same name
+ *
+ * Follows another configuration. The port stays open unless URI, speed or enabled are others; the
+ * counters go on.
+ */
+void jkb_bus_configure (JkbBus *self, const JkbBusConfig *config);
+
+/**
+ * jkb_bus_start_capture:
+ * @fd: taken when it succeeds
+ *
+ * Writes what is read to @fd, on a thread of its own, until told to stop or until @fd takes no more;
+ * the secrets of info frames blanked. One at a time. What @fd takes too slowly is dropped and
+ * counted.
+ */
+gboolean jkb_bus_start_capture (JkbBus *self, int fd, GError **error);
+
+/* Returns when all is written and @fd closed. */
+void jkb_bus_stop_capture_async (JkbBus *self, GAsyncReadyCallback callback, gpointer user_data);
+gboolean jkb_bus_stop_capture_finish (JkbBus *self, GAsyncResult *result, GError **error);
 
 /* Close the port and open it again now, without waiting for the back-off. */
 void jkb_bus_reconnect (JkbBus *self);

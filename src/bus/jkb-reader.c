@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "bus/jkb-backoff.h"
+#include "bus/jkb-capture.h"
 #include "bus/jkb-hotplug.h"
 #include "bus/jkb-line-watch.h"
 #include "bus/jkb-rhythm.h"
@@ -56,9 +57,7 @@ typedef enum
 struct _JkbReader
 {
   /* constant */
-  const JkbBusConfig *config;
-  const JkbTransportClass *klass;
-  const char *rest;
+  char *name;
   JkbInbox *inbox;
   JkbTalker *talker;
   int command_fd; /* readable: look at stop and reconnect */
@@ -70,12 +69,20 @@ struct _JkbReader
   /* both threads */
   _Atomic gboolean stop;
   _Atomic gboolean reconnect;
+  _Atomic (JkbBusConfig *) next_config; /* NULL: none */
+  _Atomic (JkbCapture *) next_capture;  /* NULL: no order, NO_CAPTURE: the end of it */
   _Atomic gint64 beat_us;
   _Atomic gint64 last_bytes_us;
   _Atomic gint64 last_frame_us;
   _Atomic guint64 counts[N_COUNTS];
 
-  /* reader thread */
+  /* reader thread, main thread while none runs */
+  JkbBusConfig *config;
+  const JkbTransportClass *klass;
+  const char *rest; /* inside config->uri */
+  JkbCapture *capture; /* NULL: none */
+  gboolean called;     /* the last wait ended with a command */
+  guint64 counted[N_COUNTS]; /* by former streams */
   JkbTransport *transport;
   JkbStream *stream;
   JkbLink link;
@@ -93,6 +100,10 @@ struct _JkbReader
   int hotplug_fd;    /* while the port is absent, else -1 */
 };
 
+/* Stands for the order to end the capture. */
+static char no_capture;
+#define NO_CAPTURE ((JkbCapture *) &no_capture)
+
 static void
 count_set (JkbReader *self, Count count, guint64 value)
 {
@@ -106,17 +117,35 @@ count_get (JkbReader *self, Count count)
 }
 
 static void
+count_add (JkbReader *self, Count count, guint64 value)
+{
+  count_set (self, count, self->counted[count] + value);
+}
+
+static void
 publish_counters (JkbReader *self)
 {
   const JkbStreamCounters *counters = jkb_stream_counters (self->stream);
 
-  count_set (self, COUNT_BYTES, counters->bytes);
-  count_set (self, COUNT_FRAMES, counters->frames);
-  count_set (self, COUNT_REQUESTS, counters->requests);
-  count_set (self, COUNT_CHECKSUM_ERRORS, counters->checksum_errors);
-  count_set (self, COUNT_ACK_ERRORS, counters->ack_errors);
-  count_set (self, COUNT_UNATTRIBUTED, counters->unattributed);
-  count_set (self, COUNT_RESYNCS, counters->resyncs);
+  count_add (self, COUNT_BYTES, counters->bytes);
+  count_add (self, COUNT_FRAMES, counters->frames);
+  count_add (self, COUNT_REQUESTS, counters->requests);
+  count_add (self, COUNT_CHECKSUM_ERRORS, counters->checksum_errors);
+  count_add (self, COUNT_ACK_ERRORS, counters->ack_errors);
+  count_add (self, COUNT_UNATTRIBUTED, counters->unattributed);
+  count_add (self, COUNT_RESYNCS, counters->resyncs);
+}
+
+/* Another port may want another stream: the counters go on. */
+static void
+end_stream (JkbReader *self)
+{
+  if (self->stream == NULL)
+    return;
+  publish_counters (self);
+  for (guint i = 0; i < N_COUNTS; i++)
+    self->counted[i] = count_get (self, i);
+  g_clear_pointer (&self->stream, jkb_stream_free);
 }
 
 /* ---- waiting ---- */
@@ -173,6 +202,7 @@ wait_for (JkbReader *self, int fd, gint64 until_us)
 
   if (ppoll (fds, G_N_ELEMENTS (fds), &timeout, NULL) <= 0)
     return 0;
+  self->called = self->called || fds[0].revents != 0;
   return fds[1].revents;
 }
 
@@ -273,6 +303,8 @@ read_port (JkbReader *self, short events, int *errsv)
       *errsv = n < 0 ? errno : 0;
       if (n <= 0)
         break;
+      if (self->capture != NULL && !jkb_capture_push (self->capture, place, (gsize) n))
+        g_clear_pointer (&self->capture, jkb_capture_unref);
       jkb_stream_commit (self->stream, (gsize) n, now_us);
       jkb_talker_hear_bytes (self->talker, now_us);
       handle_events (self, now_us);
@@ -322,9 +354,9 @@ wait_for_bytes (JkbReader *self, gint64 now_us, gint64 until_us)
 static gboolean
 watch_line (JkbReader *self, gint64 now_us)
 {
-  const JkbStreamCounters *counters = jkb_stream_counters (self->stream);
-  JkbLineVerdict verdict = jkb_line_watch_check (&self->watch, now_us, counters->bytes,
-                                                 counters->frames, counters->requests);
+  JkbLineVerdict verdict
+      = jkb_line_watch_check (&self->watch, now_us, count_get (self, COUNT_BYTES),
+                              count_get (self, COUNT_FRAMES), count_get (self, COUNT_REQUESTS));
   char text[sizeof self->link.status.error];
 
   if (verdict == JKB_LINE_GOOD)
@@ -379,6 +411,86 @@ end_of_input (JkbReader *self, int errsv)
   return finished ? END_FINISHED : END_LOST;
 }
 
+static void
+start_watch (JkbReader *self, gint64 now_us)
+{
+  gint64 timeout_us = (gint64) (self->config->no_data_timeout * G_USEC_PER_SEC);
+
+  jkb_line_watch_start (&self->watch, self->klass->recorded ? 0 : timeout_us, now_us,
+                        count_get (self, COUNT_BYTES), count_get (self, COUNT_FRAMES),
+                        count_get (self, COUNT_REQUESTS));
+}
+
+static void
+close_port (JkbReader *self)
+{
+  if (self->transport != NULL)
+    self->klass->close (self->transport);
+  self->transport = NULL;
+}
+
+/* ---- orders ---- */
+
+/* @capture: (transfer full). */
+static void
+adopt_capture (JkbReader *self, JkbCapture *capture)
+{
+  if (self->capture != NULL)
+    {
+      jkb_capture_finish (self->capture);
+      jkb_capture_unref (self->capture);
+    }
+  self->capture = capture != NO_CAPTURE ? capture : NULL;
+}
+
+/* @config: (transfer full): its URI is good. What an open port can take over, it does. Returns:
+ * whether the bus is at another port now; it is closed then. */
+static gboolean
+adopt_config (JkbReader *self, JkbBusConfig *config)
+{
+  g_autoptr (JkbBusConfig) before = g_steal_pointer (&self->config);
+  gint64 now_us = g_get_monotonic_time ();
+  gboolean moved = !g_str_equal (before->uri, config->uri) || before->baud != config->baud;
+
+  if (moved)
+    {
+      close_port (self);
+      end_stream (self);
+      memset (&self->backoff, 0, sizeof self->backoff);
+      self->opened = FALSE;
+    }
+  self->config = config;
+  self->klass = jkb_transport_find (config->uri, &self->rest, NULL);
+  jkb_talker_configure (self->talker, config, self->klass, now_us);
+  if (self->transport != NULL)
+    start_watch (self, now_us);
+  return moved;
+}
+
+/* Clear first, look second. Returns: whether the bus is at another port now. */
+static gboolean
+take_orders (JkbReader *self)
+{
+  JkbBusConfig *config;
+  JkbCapture *capture;
+  eventfd_t count;
+
+  if (self->called)
+    eventfd_read (self->command_fd, &count);
+  self->called = FALSE;
+  if (atomic_load_explicit (&self->next_capture, memory_order_relaxed) != NULL)
+    {
+      capture = atomic_exchange_explicit (&self->next_capture, NULL, memory_order_acq_rel);
+      adopt_capture (self, capture);
+    }
+  if (atomic_load_explicit (&self->next_config, memory_order_relaxed) == NULL)
+    return FALSE;
+  config = atomic_exchange_explicit (&self->next_config, NULL, memory_order_acq_rel);
+  return adopt_config (self, config);
+}
+
+/* ---- serving ---- */
+
 static End
 serve_port (JkbReader *self)
 {
@@ -391,7 +503,7 @@ serve_port (JkbReader *self)
       handle_events (self, now_us);
       publish_counters (self);
       jkb_inbox_wake (self->inbox, now_us);
-      if (has_command (self))
+      if (take_orders (self) || has_command (self))
         return END_COMMAND;
       if (!talk (self, now_us, &talk_us) || !watch_line (self, now_us))
         return END_REOPEN;
@@ -430,7 +542,6 @@ start_stream (JkbReader *self)
 {
   JkbTiming timing = self->klass->get_timing != NULL ? self->klass->get_timing (self->transport)
                                                      : self->klass->timing;
-  gint64 timeout_us = (gint64) (self->config->no_data_timeout * G_USEC_PER_SEC);
   gint64 now_us = g_get_monotonic_time ();
 
   if (self->stream == NULL)
@@ -440,9 +551,7 @@ start_stream (JkbReader *self)
   self->starved = TRUE;
   self->rhythm = (JkbRhythm){ 0 };
   self->read_us = now_us;
-  jkb_line_watch_start (&self->watch, self->klass->recorded ? 0 : timeout_us, now_us,
-                        count_get (self, COUNT_BYTES), count_get (self, COUNT_FRAMES),
-                        count_get (self, COUNT_REQUESTS));
+  start_watch (self, now_us);
 }
 
 /* @keep_error: the port was open a moment ago and what was wrong with it may still be. */
@@ -473,14 +582,8 @@ open_port (JkbReader *self, gboolean keep_error)
   return TRUE;
 }
 
-static void
-close_port (JkbReader *self)
-{
-  self->klass->close (self->transport);
-  self->transport = NULL;
-}
-
-/* Waits for the next attempt: until @until_us, a command, or a change of the port's directory. */
+/* Waits for the next attempt: until @until_us, a command, another port, or a change of the port's
+ * directory. */
 static void
 wait_for_retry (JkbReader *self, gint64 until_us)
 {
@@ -488,7 +591,7 @@ wait_for_retry (JkbReader *self, gint64 until_us)
     {
       gint64 now_us = beat (self), talk_us;
 
-      if (now_us >= until_us)
+      if (take_orders (self) || now_us >= until_us)
         return;
       talk (self, now_us, &talk_us);
       if (wait_for (self, self->hotplug_fd, until_us) != 0)
@@ -542,6 +645,7 @@ reader_thread (gpointer data)
   while (!take_stop (self))
     {
       beat (self);
+      take_orders (self);
       if (end == END_COMMAND)
         push_status (self, JKB_LINK_CONNECTING, "");
       if (open_port (self, end == END_REOPEN))
@@ -565,14 +669,13 @@ reader_thread (gpointer data)
 /* ---- main thread ---- */
 
 JkbReader *
-jkb_reader_new (const JkbBusConfig *config, const JkbTransportClass *klass, const char *rest,
-                JkbInbox *inbox)
+jkb_reader_new (const JkbBusConfig *config, JkbInbox *inbox)
 {
   JkbReader *self = g_new0 (JkbReader, 1);
 
-  self->config = config;
-  self->klass = klass;
-  self->rest = rest;
+  self->name = g_strdup (config->name);
+  self->config = jkb_bus_config_copy (config);
+  self->klass = jkb_transport_find (self->config->uri, &self->rest, NULL);
   self->inbox = inbox;
   self->command_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (self->command_fd < 0)
@@ -580,10 +683,10 @@ jkb_reader_new (const JkbBusConfig *config, const JkbTransportClass *klass, cons
   self->request_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (self->request_fd < 0)
     g_error ("cannot create an eventfd: %s", g_strerror (errno));
-  self->talker = jkb_talker_new (config, klass, inbox);
+  self->talker = jkb_talker_new (self->config, self->klass, inbox);
   self->hotplug_fd = -1;
   self->random = g_rand_new ();
-  jkb_link_init (&self->link, config->name, inbox);
+  jkb_link_init (&self->link, self->name, inbox);
   return self;
 }
 
@@ -593,8 +696,12 @@ jkb_reader_free (JkbReader *self)
   if (self == NULL)
     return;
   jkb_reader_stop (self);
+  take_orders (self);
+  adopt_capture (self, NO_CAPTURE);
   g_clear_pointer (&self->stream, jkb_stream_free);
   jkb_talker_free (self->talker);
+  jkb_bus_config_free (self->config);
+  g_free (self->name);
   g_rand_free (self->random);
   jkb_link_clear (&self->link);
   close (self->request_fd);
@@ -634,6 +741,39 @@ jkb_reader_reconnect (JkbReader *self)
 {
   if (self->thread != NULL)
     command (self, &self->reconnect);
+}
+
+static void
+call (JkbReader *self)
+{
+  if (self->thread != NULL)
+    eventfd_write (self->command_fd, 1);
+  else
+    take_orders (self);
+}
+
+void
+jkb_reader_configure (JkbReader *self, const JkbBusConfig *config)
+{
+  JkbBusConfig *next = jkb_bus_config_copy (config);
+
+  jkb_bus_config_free (
+      atomic_exchange_explicit (&self->next_config, next, memory_order_acq_rel));
+  call (self);
+}
+
+void
+jkb_reader_set_capture (JkbReader *self, JkbCapture *capture)
+{
+  JkbCapture *next = capture != NULL ? jkb_capture_ref (capture) : NO_CAPTURE;
+  JkbCapture *unseen = atomic_exchange_explicit (&self->next_capture, next, memory_order_acq_rel);
+
+  if (unseen != NULL && unseen != NO_CAPTURE)
+    {
+      jkb_capture_finish (unseen);
+      jkb_capture_unref (unseen);
+    }
+  call (self);
 }
 
 JkbTalker *

@@ -18,6 +18,7 @@
 #pragma once
 
 #include "bus/jkb-bus.h"
+#include "bus/jkb-capture.h"
 #include "bus/jkb-transport.h"
 
 G_BEGIN_DECLS
@@ -34,9 +35,8 @@ typedef struct
   gint64 last_frame_us;
 } JkbReaderReport;
 
-/* @config, @inbox: must outlive the reader. Nothing runs yet. @rest: inside @config's URI */
-JkbReader *jkb_reader_new (const JkbBusConfig *config, const JkbTransportClass *klass,
-                           const char *rest, JkbInbox *inbox);
+/* @config: copied; its URI is good. @inbox: must outlive the reader. Nothing runs yet. */
+JkbReader *jkb_reader_new (const JkbBusConfig *config, JkbInbox *inbox);
 void jkb_reader_free (JkbReader *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (JkbReader, jkb_reader_free)
 
@@ -47,6 +47,17 @@ void jkb_reader_stop (JkbReader *self);
 
 /* Closes the port and opens it now, whatever the thread is waiting for. */
 void jkb_reader_reconnect (JkbReader *self);
+
+/**
+ * jkb_reader_configure:
+ * @config: copied; its URI is good
+ *
+ * An open port stays open and keeps its role unless URI or speed are others. Counters go on.
+ */
+void jkb_reader_configure (JkbReader *self, const JkbBusConfig *config);
+
+/* From now on, what is read goes there too; (nullable): no more, and what went there ends. */
+void jkb_reader_set_capture (JkbReader *self, JkbCapture *capture);
 
 /* For its main-thread functions; then wake it. Requests are answered only while the thread runs. */
 struct _JkbTalker *jkb_reader_get_talker (JkbReader *self);

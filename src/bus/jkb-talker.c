@@ -29,14 +29,14 @@ typedef struct
 struct _JkbTalker
 {
   /* constant */
-  const JkbBusConfig *config;
-  const JkbTransportClass *klass;
   JkbInbox *inbox;
 
   /* both threads */
   JkbMpsc requests;
 
   /* reader thread */
+  const JkbBusConfig *config;
+  const JkbTransportClass *klass;
   JkbPoller *poller;
   gboolean linked;
 };
@@ -83,6 +83,17 @@ request_free (Request *request)
 {
   g_clear_pointer (&request->write, jkb_write_free);
   g_free (request);
+}
+
+void
+jkb_talker_configure (JkbTalker *self, const JkbBusConfig *config,
+                      const JkbTransportClass *klass, gint64 now_us)
+{
+  JkbPollerConfig poller = poller_config (config, klass);
+
+  self->config = config;
+  self->klass = klass;
+  jkb_poller_configure (self->poller, &poller, now_us);
 }
 
 void

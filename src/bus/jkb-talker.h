@@ -48,6 +48,10 @@ void jkb_talker_refresh (JkbTalker *self, guint address);
 
 /* ---- reader thread ---- */
 
+/* @config: must outlive the talker or its next configuration. */
+void jkb_talker_configure (JkbTalker *self, const JkbBusConfig *config,
+                           const JkbTransportClass *klass, gint64 now_us);
+
 /* The port is open. @lost: it was lost before, so others may have come meanwhile. */
 void jkb_talker_port_opened (JkbTalker *self, gboolean lost, gint64 now_us);
 void jkb_talker_port_lost (JkbTalker *self, gint64 now_us);

@@ -165,6 +165,21 @@ jkb_poller_set_link (JkbPoller *self, gboolean up, gint64 now_us)
 }
 
 void
+jkb_poller_configure (JkbPoller *self, const JkbPollerConfig *config, gint64 now_us)
+{
+  gboolean talked = jkb_role_may_talk (&self->role);
+
+  self->config = *config;
+  jkb_role_configure (&self->role, config->mode, config->listen_before_talk);
+  jkb_schedule_configure (&self->schedule, &config->schedule, now_us);
+  if (!talked || jkb_role_may_talk (&self->role))
+    return;
+  self->waiting = WAITING_NOTHING;
+  end_writes (self, JKB_ERROR_READ_ONLY,
+              "This bus is only listened to from now on (mode=listen), so nothing is sent there");
+}
+
+void
 jkb_poller_port_reopened (JkbPoller *self, gint64 now_us)
 {
   self->waiting = WAITING_NOTHING;

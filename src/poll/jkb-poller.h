@@ -42,6 +42,10 @@ JkbPoller *jkb_poller_new (const JkbPollerConfig *config);
 void jkb_poller_free (JkbPoller *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (JkbPoller, jkb_poller_free)
 
+/* The role stays unless the mode forbids it; what was asked for is asked for within the new
+ * intervals. */
+void jkb_poller_configure (JkbPoller *self, const JkbPollerConfig *config, gint64 now_us);
+
 void jkb_poller_set_link (JkbPoller *self, gboolean up, gint64 now_us);
 
 /* The port was closed and opened again by ourselves; nobody else came or went. Writes end. */

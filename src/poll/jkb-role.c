@@ -37,6 +37,22 @@ jkb_role_init (JkbRoleMachine *self, JkbMode mode, double listen_before_talk, gu
 }
 
 void
+jkb_role_configure (JkbRoleMachine *self, JkbMode mode, double listen_before_talk)
+{
+  gint64 listen_us = (gint64) (listen_before_talk * G_USEC_PER_SEC);
+
+  if (mode == self->mode && listen_us == self->listen_us)
+    return;
+  self->mode = mode;
+  self->listen_us = listen_us;
+  if (mode == JKB_MODE_LISTEN && self->role != JKB_ROLE_IDLE)
+    self->role = JKB_ROLE_LISTENING;
+  self->guard_us = mode == JKB_MODE_POLL && !self->heard_foreign
+                       ? MIN (FORCED_LISTEN_US, listen_us)
+                       : draw_guard (self);
+}
+
+void
 jkb_role_set_link (JkbRoleMachine *self, gboolean up, gint64 now_us)
 {
   self->role = up ? JKB_ROLE_LISTENING : JKB_ROLE_IDLE;

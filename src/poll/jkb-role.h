@@ -33,6 +33,9 @@ typedef struct
 
 void jkb_role_init (JkbRoleMachine *self, JkbMode mode, double listen_before_talk, guint32 seed);
 
+/* Another mode or guard time: silence that was heard so far counts. */
+void jkb_role_configure (JkbRoleMachine *self, JkbMode mode, double listen_before_talk);
+
 /* The link came up or went down: whoever was there before says nothing about who is there now. */
 void jkb_role_set_link (JkbRoleMachine *self, gboolean up, gint64 now_us);
 

@@ -67,6 +67,30 @@ jkb_schedule_scan (JkbSchedule *self, gint64 now_us)
 }
 
 void
+jkb_schedule_configure (JkbSchedule *self, const JkbScheduleConfig *config, gint64 now_us)
+{
+  gboolean other_addresses = config->addresses != self->config.addresses;
+
+  self->config = *config;
+  for (guint address = 0; address < JKB_N_ADDRESSES; address++)
+    {
+      JkbScheduleEntry *entry = &self->entries[address];
+
+      entry->present = entry->present && (config->addresses & (1u << address)) != 0;
+      for (JkbGroup group = 0; group < JKB_N_GROUPS; group++)
+        {
+          gint64 latest_us = now_us + interval_us (self, group);
+
+          entry->due_us[group] = MIN (entry->due_us[group], latest_us);
+          entry->deadline_us[group]
+              = MIN (entry->deadline_us[group], latest_us + interval_us (self, JKB_GROUP_LIVE));
+        }
+    }
+  if (other_addresses)
+    jkb_schedule_scan (self, now_us);
+}
+
+void
 jkb_schedule_start (JkbSchedule *self, gint64 now_us)
 {
   self->credit_us = 0;

@@ -44,6 +44,9 @@ typedef struct
 
 void jkb_schedule_init (JkbSchedule *self, const JkbScheduleConfig *config);
 
+/* Nothing is due later than one of the new intervals from now; new addresses are looked for. */
+void jkb_schedule_configure (JkbSchedule *self, const JkbScheduleConfig *config, gint64 now_us);
+
 /* Polling begins: look for everybody, ask everybody. */
 void jkb_schedule_start (JkbSchedule *self, gint64 now_us);
 
