@@ -41,11 +41,16 @@ put (char *at, const char *text, gsize n_bytes)
   return at + n_bytes;
 }
 
+/* The scales of nearly all rows first: this runs for every number of every text. */
 static inline guint
 decimals_of (guint32 scale)
 {
   guint decimals = 0;
 
+  if (scale <= 1)
+    return 0;
+  if (scale == 1000)
+    return 3;
   for (; scale >= 10; scale /= 10)
     decimals++;
   return decimals;
