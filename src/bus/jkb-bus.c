@@ -15,6 +15,7 @@
 #include "bus/jkb-talker.h"
 #include "bus/jkb-transport.h"
 #include "core/jkb-log.h"
+#include "poll/jkb-poller.h"
 
 #define CAPTURE_WAIT_MS 300
 
@@ -325,29 +326,39 @@ jkb_bus_submit (JkbBus *self, JkbWrite *write)
 }
 
 void
-jkb_bus_snapshot_saved (JkbBus *self, gboolean saved)
+jkb_bus_snapshot_saved (JkbBus *self, guint address, gboolean saved)
 {
   if (!self->running)
     return;
-  jkb_talker_snapshot_saved (jkb_reader_get_talker (self->reader), saved);
+  jkb_talker_snapshot_saved (jkb_reader_get_talker (self->reader), address, saved);
   jkb_reader_wake_talker (self->reader);
 }
 
-static gboolean
-check_polling (JkbBus *self, GError **error)
+/* As the reader told last; the poller, which knows better, says the same when it comes to it. */
+gboolean
+jkb_bus_check_writable (JkbBus *self, GError **error)
 {
-  if (self->running && self->status.role == JKB_ROLE_POLLING)
+  if (!self->running || self->status.state != JKB_LINK_UP)
+    g_set_error (error, JKB_ERROR, JKB_ERROR_OFFLINE, "The link to bus %s is down; %s",
+                 self->config->name,
+                 self->config->enabled ? "see its LastError" : "it is not enabled");
+  else if (self->status.role == JKB_ROLE_POLLING)
     return TRUE;
-  g_set_error (error, JKB_ERROR, JKB_ERROR_READ_ONLY,
-               "Bus %s is not polled by this daemon (its role is %s): nothing can be asked there",
-               self->config->name, jkb_role_name (self->status.role));
+  else if (self->config->mode == JKB_MODE_LISTEN || self->klass->recorded)
+    g_set_error_literal (error, JKB_ERROR, JKB_ERROR_READ_ONLY, JKB_LISTEN_ONLY_TEXT);
+  else if (self->status.heard_foreign)
+    g_set_error_literal (error, JKB_ERROR, JKB_ERROR_READ_ONLY, JKB_OTHER_MASTER_TEXT);
+  else
+    g_set_error (error, JKB_ERROR, JKB_ERROR_BUSY,
+                 "Bus %s is listened to first, for %g s or somewhat more; try again then",
+                 self->config->name, self->config->listen_before_talk);
   return FALSE;
 }
 
 gboolean
 jkb_bus_scan (JkbBus *self, GError **error)
 {
-  if (!check_polling (self, error))
+  if (!jkb_bus_check_writable (self, error))
     return FALSE;
   jkb_talker_scan (jkb_reader_get_talker (self->reader));
   jkb_reader_wake_talker (self->reader);
@@ -357,7 +368,7 @@ jkb_bus_scan (JkbBus *self, GError **error)
 gboolean
 jkb_bus_refresh (JkbBus *self, guint address, GError **error)
 {
-  if (!check_polling (self, error))
+  if (!jkb_bus_check_writable (self, error))
     return FALSE;
   jkb_talker_refresh (jkb_reader_get_talker (self->reader), address);
   jkb_reader_wake_talker (self->reader);

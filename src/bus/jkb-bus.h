@@ -100,7 +100,10 @@ void jkb_bus_set_write_funcs (JkbBus *self, JkbBusSnapshotFunc snapshot,
 
 /* @write: (transfer full). Comes back through the written function, also when the bus stops. */
 void jkb_bus_submit (JkbBus *self, JkbWrite *write);
-void jkb_bus_snapshot_saved (JkbBus *self, gboolean saved);
+void jkb_bus_snapshot_saved (JkbBus *self, guint address, gboolean saved);
+
+/* Whether settings can be written over this bus now; the error says what to do. */
+gboolean jkb_bus_check_writable (JkbBus *self, GError **error);
 
 /* Look for BMS on all addresses now; read all of one BMS now. Only where the bus is polled:
  * JKB_ERROR_READ_ONLY says why not. */

@@ -30,16 +30,18 @@ set_error_text (JkbLinkStatus *status, const char *text)
 }
 
 void
-jkb_link_set (JkbLink *link, JkbLinkState state, JkbRole role, guint32 reconnects,
-              const char *error)
+jkb_link_set (JkbLink *link, JkbLinkState state, JkbRole role, gboolean heard_foreign,
+              guint32 reconnects, const char *error)
 {
   JkbLinkStatus status = { .state = state,
                            .role = state == JKB_LINK_UP ? role : JKB_ROLE_IDLE,
                            .writable = state == JKB_LINK_UP && role == JKB_ROLE_POLLING,
+                           .heard_foreign = heard_foreign,
                            .reconnects = reconnects };
 
   set_error_text (&status, error);
   if (status.state == link->status.state && status.role == link->status.role
+      && status.heard_foreign == link->status.heard_foreign
       && g_str_equal (status.error, link->status.error))
     return;
   link->status = status;

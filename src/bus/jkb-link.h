@@ -23,8 +23,8 @@ void jkb_link_init (JkbLink *link, const char *bus, JkbInbox *inbox);
 void jkb_link_clear (JkbLink *link);
 
 /* @role: what it is while the link is up */
-void jkb_link_set (JkbLink *link, JkbLinkState state, JkbRole role, guint32 reconnects,
-                   const char *error);
+void jkb_link_set (JkbLink *link, JkbLinkState state, JkbRole role, gboolean heard_foreign,
+                   guint32 reconnects, const char *error);
 
 /* One line in the log; the same fault again is no news. */
 void jkb_link_fault (JkbLink *link, const char *text);

@@ -213,7 +213,8 @@ push_status (JkbReader *self, JkbLinkState state, const char *error)
 {
   JkbRole role = jkb_talker_get_role (self->talker);
 
-  jkb_link_set (&self->link, state, role, (guint32) count_get (self, COUNT_RECONNECTS), error);
+  jkb_link_set (&self->link, state, role, jkb_talker_heard_foreign (self->talker),
+                (guint32) count_get (self, COUNT_RECONNECTS), error);
 }
 
 /* ---- frames ---- */
@@ -631,9 +632,10 @@ wait_after (JkbReader *self, End end)
 static void
 finish_requests (JkbReader *self)
 {
-  gint64 until_us;
+  gint64 now_us = g_get_monotonic_time (), until_us;
 
-  talk (self, g_get_monotonic_time (), &until_us);
+  jkb_talker_port_lost (self->talker, now_us);
+  talk (self, now_us, &until_us);
 }
 
 static gpointer

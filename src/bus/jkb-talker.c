@@ -131,9 +131,10 @@ jkb_talker_submit (JkbTalker *self, JkbWrite *write)
 }
 
 void
-jkb_talker_snapshot_saved (JkbTalker *self, gboolean saved)
+jkb_talker_snapshot_saved (JkbTalker *self, guint address, gboolean saved)
 {
-  push_request (self, (Request){ .kind = REQUEST_SNAPSHOT_SAVED, .saved = saved });
+  push_request (self, (Request){ .kind = REQUEST_SNAPSHOT_SAVED, .address = address,
+                                 .saved = saved });
 }
 
 void
@@ -159,7 +160,7 @@ take_request (JkbTalker *self, Request *request, gint64 now_us)
       jkb_poller_submit (self->poller, g_steal_pointer (&request->write), now_us);
       break;
     case REQUEST_SNAPSHOT_SAVED:
-      jkb_poller_snapshot_saved (self->poller, request->saved, now_us);
+      jkb_poller_snapshot_saved (self->poller, request->address, request->saved, now_us);
       break;
     case REQUEST_SCAN:
       jkb_poller_scan (self->poller, now_us);
@@ -297,4 +298,10 @@ JkbRole
 jkb_talker_get_role (JkbTalker *self)
 {
   return jkb_poller_get_role (self->poller);
+}
+
+gboolean
+jkb_talker_heard_foreign (JkbTalker *self)
+{
+  return jkb_poller_heard_foreign (self->poller);
 }

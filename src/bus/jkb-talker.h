@@ -42,7 +42,7 @@ void jkb_talker_free (JkbTalker *self);
 
 /* The reader must be woken afterwards. */
 void jkb_talker_submit (JkbTalker *self, JkbWrite *write);
-void jkb_talker_snapshot_saved (JkbTalker *self, gboolean saved);
+void jkb_talker_snapshot_saved (JkbTalker *self, guint address, gboolean saved);
 void jkb_talker_scan (JkbTalker *self);
 void jkb_talker_refresh (JkbTalker *self, guint address);
 
@@ -71,5 +71,6 @@ void jkb_talker_take_event (JkbTalker *self, const JkbEvent *event, gint64 now_u
 gboolean jkb_talker_run (JkbTalker *self, JkbTransport *transport, gint64 now_us, gint64 *until_us);
 
 JkbRole jkb_talker_get_role (JkbTalker *self);
+gboolean jkb_talker_heard_foreign (JkbTalker *self);
 
 G_END_DECLS

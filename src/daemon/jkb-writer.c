@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "core/jkb-error.h"
 #include "core/jkb-log.h"
 #include "daemon/jkb-daemon.h"
 #include "daemon/jkb-snapshot.h"
@@ -151,6 +152,48 @@ allowed_tier (JkbWriter *self, JkbTier tier)
   return MIN (tier, jkb_daemon_peek_config (self->daemon)->writes.access);
 }
 
+/* The interlocks, as far as the settings are known; the bus checks again on fresh ones. */
+static void
+check_interlocks (JkbBms *bms, const JkbWriteItem *items, guint n_items, GPtrArray *problems)
+{
+  const guint8 *settings = jkb_bms_peek_settings_frame (bms);
+  GError *errors[JKB_WRITE_MAX_ITEMS] = { NULL };
+  JkbInterlockFacts facts = facts_of (bms);
+  guint order[JKB_WRITE_MAX_ITEMS];
+
+  if (settings == NULL)
+    return;
+  jkb_write_check (jkb_bms_get_address (bms), items, n_items, &facts, settings, order, errors);
+  for (guint i = 0; i < n_items; i++)
+    if (errors[i] != NULL)
+      add_problem (problems, jkb_fields[items[i].id].key, errors[i]);
+}
+
+/* What stands in the way whatever is to be written. */
+static void
+check_way (JkbWriter *self, JkbBms *bms, GPtrArray *problems)
+{
+  JkbBus *bus = jkb_daemon_find_bus (self->daemon, jkb_bms_get_bus_name (bms));
+  GError *error = NULL;
+
+  if (bus == NULL)
+    add_problem (problems, "",
+                 g_error_new (JKB_ERROR, JKB_ERROR_OFFLINE, "Bus %s is not configured any more",
+                              jkb_bms_get_bus_name (bms)));
+  else if (!jkb_bus_check_writable (bus, &error))
+    add_problem (problems, "", error);
+  else if (!jkb_bms_get_online (bms))
+    add_problem (problems, "",
+                 g_error_new (JKB_ERROR, JKB_ERROR_OFFLINE,
+                              "%s is offline: switch it on, or check its cable",
+                              jkb_bms_get_id (bms)));
+  if (self->state_dir == NULL)
+    add_problem (problems, "",
+                 g_error_new_literal (JKB_ERROR, JKB_ERROR_IO,
+                                      "Settings cannot be saved before the write: there is no "
+                                      "state directory"));
+}
+
 GPtrArray *
 jkb_writer_validate (JkbWriter *self, JkbBms *bms, GVariant *values, JkbTier tier,
                      JkbWriteItem *items, guint *n_items)
@@ -158,24 +201,17 @@ jkb_writer_validate (JkbWriter *self, JkbBms *bms, GVariant *values, JkbTier tie
   GPtrArray *problems
       = g_ptr_array_new_with_free_func ((GDestroyNotify) jkb_write_problem_free);
   JkbWriteItem own_items[JKB_WRITE_MAX_ITEMS];
-  guint own_n, order[JKB_WRITE_MAX_ITEMS];
-  JkbInterlockFacts facts = facts_of (bms);
-  const guint8 *settings = jkb_bms_peek_settings_frame (bms);
-  GError *error = NULL;
+  guint own_n;
 
   items = items != NULL ? items : own_items;
   n_items = n_items != NULL ? n_items : &own_n;
   check_values (values, allowed_tier (self, tier), items, n_items, problems);
   if (*n_items == 0 && problems->len == 0)
-    add_problem (problems, "", g_error_new_literal (JKB_ERROR, JKB_ERROR_INVALID_ARGUMENT,
-                                                    "Nothing is to be written"));
-  else if (!jkb_bms_get_online (bms))
-    add_problem (problems, "", g_error_new (JKB_ERROR, JKB_ERROR_OFFLINE, "%s is offline",
-                                            jkb_bms_get_id (bms)));
-  else if (*n_items > 0 && settings != NULL
-           && !jkb_write_plan (jkb_bms_get_address (bms), items, *n_items, &facts, settings, order,
-                               &error))
-    add_problem (problems, jkb_fields[items[0].id].key, error);
+    add_problem (problems, "",
+                 g_error_new_literal (JKB_ERROR, JKB_ERROR_INVALID_ARGUMENT,
+                                      "Nothing is to be written: give at least one setting"));
+  check_interlocks (bms, items, *n_items, problems);
+  check_way (self, bms, problems);
   return problems;
 }
 
@@ -242,12 +278,6 @@ jkb_writer_apply_async (JkbWriter *self, JkbBms *bms, GVariant *values, JkbTier 
       g_task_return_error (task, g_error_copy (first->error));
       return;
     }
-  if (bus == NULL || self->state_dir == NULL)
-    {
-      g_task_return_new_error (task, JKB_ERROR, JKB_ERROR_IO,
-                               "Settings cannot be saved before the write: no state directory");
-      return;
-    }
   if (find_running (self, jkb_bms_get_id (bms)) != NULL)
     {
       g_task_return_new_error (task, JKB_ERROR, JKB_ERROR_BUSY,
@@ -273,23 +303,45 @@ jkb_writer_apply_finish (JkbWriter *self, GAsyncResult *result, GError **error)
 
 /* ---- what the bus says ---- */
 
+typedef struct
+{
+  JkbWriter *writer;
+  JkbBus *bus;
+  guint address;
+  char *id;
+} Snapshot;
+
+/* Too late for a write that did not wait so long: its note must not stay. */
 static void
 on_snapshot_saved (gboolean saved, gpointer user_data)
 {
-  g_autoptr (JkbBus) bus = user_data;
+  Snapshot *snapshot = user_data;
 
-  jkb_bus_snapshot_saved (bus, saved);
+  if (find_running (snapshot->writer, snapshot->id) != NULL)
+    jkb_bus_snapshot_saved (snapshot->bus, snapshot->address, saved);
+  else
+    jkb_snapshot_write_ended (snapshot->writer->state_dir, snapshot->id);
+  g_object_unref (snapshot->writer);
+  g_object_unref (snapshot->bus);
+  g_free (snapshot->id);
+  g_free (snapshot);
 }
 
 static void
 on_snapshot (JkbBus *bus, guint address, const guint8 *settings, gpointer user_data)
 {
   JkbWriter *self = user_data;
-  g_autofree char *id = g_strdup_printf ("%s_%u", jkb_bus_get_name (bus), address);
-  Running *running = find_running (self, id);
+  Snapshot *snapshot = g_new0 (Snapshot, 1);
+  Running *running;
 
-  jkb_snapshot_save (self->state_dir, id, settings, running != NULL ? running->keys : "",
-                     g_get_real_time (), on_snapshot_saved, g_object_ref (bus));
+  snapshot->writer = g_object_ref (self);
+  snapshot->bus = g_object_ref (bus);
+  snapshot->address = address;
+  snapshot->id = g_strdup_printf ("%s_%u", jkb_bus_get_name (bus), address);
+  running = find_running (self, snapshot->id);
+  jkb_snapshot_save (self->state_dir, snapshot->id, settings,
+                     running != NULL ? running->keys : "", g_get_real_time (), on_snapshot_saved,
+                     snapshot);
 }
 
 static void
@@ -356,8 +408,7 @@ on_written (JkbBus *bus, JkbWrite *write, gpointer user_data)
   Running *running = g_hash_table_lookup (self->running, write);
   g_autoptr (GTask) task = g_object_ref (running->task);
 
-  if (jkb_write_get_n_sent (write) > 0)
-    jkb_snapshot_write_ended (self->state_dir, running->id);
+  jkb_snapshot_write_ended (self->state_dir, running->id);
   if (jkb_write_peek_error (write) == NULL)
     {
       jkb_log (G_LOG_LEVEL_MESSAGE, jkb_bus_get_name (bus), running->id, "wrote %s",

@@ -55,6 +55,7 @@ struct _JkbPoller
   JkbGroup group;      /* of the trigger */
   gint64 deadline_us;  /* of its answer */
   gboolean echo_open;  /* one exact copy of it may still come back */
+  gboolean echoes;     /* this adapter does that: under load, its copy may come late */
   SentCommand recent[N_RECENT];
   guint next_recent;
 
@@ -62,6 +63,7 @@ struct _JkbPoller
   gint64 ready_us;     /* no command before that: gap, drain */
   gboolean draining;   /* after trouble: bytes push ready_us on */
   guint failures;      /* in a row, of BMS that were there */
+  gboolean answered;   /* somebody did since the port was opened */
   gboolean reopen;
 
   GQueue queue;        /* (element-type QueuedWrite) waiting */
@@ -114,6 +116,12 @@ jkb_poller_get_role (JkbPoller *self)
   return self->role.role;
 }
 
+gboolean
+jkb_poller_heard_foreign (JkbPoller *self)
+{
+  return self->role.heard_foreign;
+}
+
 /* ---- losing and getting the bus ---- */
 
 static void
@@ -134,10 +142,6 @@ end_writes (JkbPoller *self, JkbError code, const char *message)
     }
 }
 
-#define OTHER_MASTER_TEXT                                                                          \
-  "Another master polls this bus, so nothing may be sent here; connect to the RS485-1 port of the " \
-  "BMS to write its settings"
-
 static void
 hear_foreign (JkbPoller *self, gint64 now_us)
 {
@@ -147,7 +151,7 @@ hear_foreign (JkbPoller *self, gint64 now_us)
   if (!talked)
     return;
   self->waiting = WAITING_NOTHING;
-  end_writes (self, JKB_ERROR_READ_ONLY, OTHER_MASTER_TEXT);
+  end_writes (self, JKB_ERROR_READ_ONLY, JKB_OTHER_MASTER_TEXT);
 }
 
 void
@@ -158,6 +162,8 @@ jkb_poller_set_link (JkbPoller *self, gboolean up, gint64 now_us)
   self->draining = FALSE;
   self->ready_us = now_us;
   self->failures = 0;
+  self->answered = FALSE;
+  self->echoes = FALSE;
   self->reopen = FALSE;
   memset (self->recent, 0, sizeof self->recent);
   if (!up)
@@ -186,6 +192,7 @@ jkb_poller_port_reopened (JkbPoller *self, gint64 now_us)
   self->draining = FALSE;
   self->ready_us = now_us + QUIET_US;
   self->failures = 0;
+  self->answered = FALSE;
   self->reopen = FALSE;
   end_writes (self, JKB_ERROR_IO, "The port had to be opened again");
 }
@@ -205,11 +212,14 @@ jkb_poller_hear_bytes (JkbPoller *self, gint64 now_us)
     self->ready_us = MAX (self->ready_us, now_us + QUIET_US);
 }
 
+/* A write wants more silence in front of it than a question (protocol §6.2.1). */
 static void
 set_gap (JkbPoller *self, gint64 now_us)
 {
+  gboolean writing = self->write != NULL || !g_queue_is_empty (&self->queue);
+
   self->draining = FALSE;
-  self->ready_us = now_us + to_us (self->config.command_gap);
+  self->ready_us = now_us + MAX (to_us (self->config.command_gap), writing ? QUIET_US : 0);
 }
 
 static void
@@ -240,14 +250,16 @@ static gboolean
 is_echo (JkbPoller *self, const JkbEvent *event, gint64 now_us)
 {
   const SentCommand *sent = &self->recent[(self->next_recent + N_RECENT - 1) % N_RECENT];
-  gint64 limit_us
-      = self->config.timing == JKB_TIMING_SERIAL ? SERIAL_ECHO_US : to_us (self->config.reply_timeout);
+  gint64 limit_us = self->config.timing == JKB_TIMING_SERIAL && !self->echoes
+                        ? SERIAL_ECHO_US
+                        : to_us (self->config.reply_timeout);
 
   if (!self->echo_open || now_us - sent->sent_us > limit_us
       || event->n_bytes != sent->command.n_bytes
       || memcmp (event->bytes, sent->command.bytes, event->n_bytes) != 0)
     return FALSE;
   self->echo_open = FALSE;
+  self->echoes = TRUE;
   return TRUE;
 }
 
@@ -284,6 +296,7 @@ trigger_answered (JkbPoller *self, const JkbEvent *event, gint64 now_us)
 
   self->waiting = WAITING_NOTHING;
   self->failures = 0;
+  self->answered = TRUE;
   note_answer_time (self, now_us);
   set_gap (self, now_us);
   jkb_schedule_answered (&self->schedule, self->command.address, self->group, now_us);
@@ -360,6 +373,14 @@ jkb_poller_take_event (JkbPoller *self, const JkbEvent *event, gint64 now_us)
 
 /* ---- talking ---- */
 
+/* Whether a missing answer speaks against the port: somebody should be there, or was, and now nobody
+ * is. Once a new port brings no answer either, the BMS are off. */
+static gboolean
+blames_port (JkbPoller *self, gboolean present)
+{
+  return present || (self->answered && jkb_schedule_count_present (&self->schedule) == 0);
+}
+
 static void
 command_failed (JkbPoller *self, gint64 now_us)
 {
@@ -376,7 +397,7 @@ command_failed (JkbPoller *self, gint64 now_us)
       if (waiting == WAITING_READ)
         jkb_write_take_settings (self->write, NULL, now_us);
     }
-  if (present && ++self->failures >= FAILURES_UNTIL_REOPEN)
+  if (blames_port (self, present) && ++self->failures >= FAILURES_UNTIL_REOPEN)
     {
       self->failures = 0;
       self->reopen = TRUE;
@@ -436,6 +457,24 @@ account_wear (JkbPoller *self, guint address, gint64 now_us)
   g_array_append_val (self->written_us[address], now_us);
 }
 
+/* A write that cannot begin in time says so, whatever holds it up. Returns: when to look again. */
+static gint64
+expire_queue (JkbPoller *self, gint64 now_us)
+{
+  QueuedWrite *oldest;
+
+  while ((oldest = g_queue_peek_head (&self->queue)) != NULL)
+    {
+      if (now_us < oldest->since_us + QUEUE_LIMIT_US)
+        return oldest->since_us + QUEUE_LIMIT_US;
+      jkb_write_abort (oldest->write, JKB_ERROR_BUSY,
+                       "Another write on this bus takes its time; nothing was sent, try again");
+      g_queue_push_tail (&self->finished, oldest->write);
+      g_free (g_queue_pop_head (&self->queue));
+    }
+  return G_MAXINT64;
+}
+
 static void
 begin_write (JkbPoller *self, gint64 now_us)
 {
@@ -443,9 +482,7 @@ begin_write (JkbPoller *self, gint64 now_us)
 
   if (queued == NULL)
     return;
-  if (now_us - queued->since_us > QUEUE_LIMIT_US)
-    jkb_write_abort (queued->write, JKB_ERROR_BUSY, "Other writes took too long; try again");
-  else if (!wear_allows (self, queued->write, now_us))
+  if (!wear_allows (self, queued->write, now_us))
     jkb_write_abort (queued->write, JKB_ERROR_BUSY,
                      "At most 60 writes per hour go to one BMS, since its flash memory wears; wait");
   self->write = queued->write;
@@ -453,12 +490,11 @@ begin_write (JkbPoller *self, gint64 now_us)
   g_free (queued);
 }
 
-/* Returns: whether the write has something for the caller or the line now. */
+/* Returns: whether the bus belongs to a write now; otherwise others may be asked until *until_us. */
 static gboolean
 run_write (JkbPoller *self, gint64 now_us, JkbPollerAction *action, gint64 *until_us)
 {
   guint address;
-  gint64 write_until_us = G_MAXINT64;
 
   if (self->write == NULL)
     begin_write (self, now_us);
@@ -471,12 +507,13 @@ run_write (JkbPoller *self, gint64 now_us, JkbPollerAction *action, gint64 *unti
       return TRUE;
     }
   address = jkb_write_get_address (self->write);
-  switch (jkb_write_next (self->write, now_us, &self->command, &write_until_us))
+  switch (jkb_write_next (self->write, now_us, &self->command, until_us))
     {
     case JKB_STEP_WAIT:
-      *until_us = MIN (*until_us, write_until_us);
       *action = JKB_POLLER_NOTHING;
       return TRUE;
+    case JKB_STEP_PAUSE:
+      return FALSE;
     case JKB_STEP_READ:
       *action = ask (self, address, JKB_GROUP_SETTINGS, WAITING_READ, now_us);
       return TRUE;
@@ -505,9 +542,9 @@ refuse (JkbPoller *self, JkbWrite *write, gint64 now_us)
     jkb_write_abort (write, JKB_ERROR_OFFLINE, "The link to this bus is down");
   else if (self->role.mode == JKB_MODE_LISTEN)
     jkb_write_abort (write, JKB_ERROR_READ_ONLY,
-                     "This bus is only listened to (mode=listen), so nothing is sent there");
+                     JKB_LISTEN_ONLY_TEXT);
   else if (self->role.heard_foreign)
-    jkb_write_abort (write, JKB_ERROR_READ_ONLY, OTHER_MASTER_TEXT);
+    jkb_write_abort (write, JKB_ERROR_READ_ONLY, JKB_OTHER_MASTER_TEXT);
   else
     {
       text = g_strdup_printf ("Listening first whether another master polls this bus; try again in "
@@ -536,9 +573,9 @@ jkb_poller_submit (JkbPoller *self, JkbWrite *write, gint64 now_us)
 }
 
 void
-jkb_poller_snapshot_saved (JkbPoller *self, gboolean saved, gint64 now_us)
+jkb_poller_snapshot_saved (JkbPoller *self, guint address, gboolean saved, gint64 now_us)
 {
-  if (self->write != NULL)
+  if (self->write != NULL && jkb_write_get_address (self->write) == address)
     jkb_write_take_saved (self->write, saved, now_us);
 }
 
@@ -561,6 +598,7 @@ static JkbPollerAction
 talk (JkbPoller *self, gint64 now_us, gint64 *until_us)
 {
   JkbPollerAction action;
+  gint64 write_us = G_MAXINT64;
   guint address;
   JkbGroup group;
 
@@ -581,10 +619,14 @@ talk (JkbPoller *self, gint64 now_us, gint64 *until_us)
       *until_us = self->ready_us;
       return JKB_POLLER_NOTHING;
     }
-  if (run_write (self, now_us, &action, until_us))
-    return action;
+  if (run_write (self, now_us, &action, &write_us))
+    {
+      *until_us = write_us;
+      return action;
+    }
   if (jkb_schedule_pick (&self->schedule, now_us, &address, &group, until_us))
     return ask (self, address, group, WAITING_TRIGGER, now_us);
+  *until_us = MIN (*until_us, write_us);
   return JKB_POLLER_NOTHING;
 }
 
@@ -594,6 +636,7 @@ jkb_poller_next (JkbPoller *self, gint64 now_us, JkbCommand *command, JkbWrite *
 {
   gboolean talked = jkb_role_may_talk (&self->role);
   JkbPollerAction action = JKB_POLLER_NOTHING;
+  gint64 expiry_us = expire_queue (self, now_us);
 
   *until_us = jkb_role_update (&self->role, now_us);
   if (!talked && jkb_role_may_talk (&self->role))
@@ -609,5 +652,6 @@ jkb_poller_next (JkbPoller *self, gint64 now_us, JkbCommand *command, JkbWrite *
       *write = g_queue_pop_head (&self->finished);
       action = JKB_POLLER_FINISHED;
     }
+  *until_us = MIN (*until_us, expiry_us);
   return action;
 }

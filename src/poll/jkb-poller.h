@@ -36,6 +36,14 @@ typedef enum
   JKB_POLLER_FINISHED  /* *write is finished and now the caller's */
 } JkbPollerAction;
 
+/* Why nothing is written here, and where it can be. */
+#define JKB_OTHER_MASTER_TEXT                                                                      \
+  "Another master polls this bus, so nothing may be sent here; connect to the RS485-1 port of the " \
+  "BMS to write its settings"
+#define JKB_LISTEN_ONLY_TEXT                                                                       \
+  "This bus is only listened to (mode=listen), so nothing is sent here; set mode=auto, or connect " \
+  "to the RS485-1 port of the BMS to write its settings"
+
 typedef struct _JkbPoller JkbPoller;
 
 JkbPoller *jkb_poller_new (const JkbPollerConfig *config);
@@ -63,12 +71,16 @@ JkbPollerAction jkb_poller_next (JkbPoller *self, gint64 now_us, JkbCommand *com
 
 /* @write: (transfer full). Finishes at once, with an error, when the bus is not ours. */
 void jkb_poller_submit (JkbPoller *self, JkbWrite *write, gint64 now_us);
-void jkb_poller_snapshot_saved (JkbPoller *self, gboolean saved, gint64 now_us);
+/* @address: the BMS whose settings were to be kept */
+void jkb_poller_snapshot_saved (JkbPoller *self, guint address, gboolean saved, gint64 now_us);
 
 /* Look for BMS on all addresses now; read all of one BMS now. */
 void jkb_poller_scan (JkbPoller *self, gint64 now_us);
 void jkb_poller_refresh (JkbPoller *self, guint address, gint64 now_us);
 
 JkbRole jkb_poller_get_role (JkbPoller *self);
+
+/* Whether another master was heard since the link came up. */
+gboolean jkb_poller_heard_foreign (JkbPoller *self);
 
 G_END_DECLS

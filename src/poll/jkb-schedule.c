@@ -10,6 +10,7 @@
 #define PROBE_SHARE 0.02           /* of the bus time, for addresses that do not answer */
 #define MISSES_UNTIL_ABSENT 5      /* a BMS that answers every third time stays */
 #define SCAN_ROUNDS 2
+#define SEARCH_PAUSE_US (600 * G_USEC_PER_SEC) /* keeps searches within the share as well */
 #define EMPTY_SCAN_US (30 * G_USEC_PER_SEC) /* nobody answers: look again after that */
 #define LIVE_PER_SLOW 6            /* live questions between two for settings or info */
 #define INFO_TRIES 3               /* firmware 15.36 and later need asking up to three times */
@@ -31,8 +32,8 @@ interval_us (const JkbSchedule *self, JkbGroup group)
   return to_us (intervals[group]);
 }
 
-static guint
-count_present (const JkbSchedule *self)
+guint
+jkb_schedule_count_present (const JkbSchedule *self)
 {
   guint n = 0;
 
@@ -49,7 +50,7 @@ may_ask (const JkbSchedule *self, guint address)
   if ((self->config.addresses & (1u << address)) == 0)
     return FALSE;
   return address != 0 || self->config.listed || self->entries[0].present
-         || count_present (self) == 0;
+         || jkb_schedule_count_present (self) == 0;
 }
 
 void
@@ -187,7 +188,7 @@ static gboolean
 probe_allowed (JkbSchedule *self, gint64 now_us, gint64 *until_us)
 {
   gint64 cost_us = to_us (self->config.probe_cost);
-  gboolean alone = count_present (self) == 0;
+  gboolean alone = jkb_schedule_count_present (self) == 0;
   double share = alone ? (double) JKB_N_ADDRESSES * cost_us / EMPTY_SCAN_US : PROBE_SHARE;
 
   if (self->scan_left > 0)
@@ -256,6 +257,17 @@ jkb_schedule_answered (JkbSchedule *self, guint address, JkbGroup group, gint64 
   entry->deadline_us[group] = entry->due_us[group] + interval_us (self, group);
 }
 
+/* A BMS that goes may have changed its address: a scan finds it soon. */
+static void
+search (JkbSchedule *self, gint64 now_us)
+{
+  if (self->scan_left > 0
+      || (self->searched_us != 0 && now_us - self->searched_us < SEARCH_PAUSE_US))
+    return;
+  self->searched_us = now_us;
+  jkb_schedule_scan (self, now_us);
+}
+
 void
 jkb_schedule_missed (JkbSchedule *self, guint address, JkbGroup group, gint64 now_us)
 {
@@ -274,7 +286,10 @@ jkb_schedule_missed (JkbSchedule *self, guint address, JkbGroup group, gint64 no
       break;
     case JKB_GROUP_LIVE:
       if (++entry->misses >= MISSES_UNTIL_ABSENT)
-        entry->present = FALSE;
+        {
+          entry->present = FALSE;
+          search (self, now_us);
+        }
       entry->due_us[group] = now_us + interval_us (self, group);
       break;
     default:

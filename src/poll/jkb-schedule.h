@@ -37,6 +37,7 @@ typedef struct
   JkbScheduleEntry entries[JKB_N_ADDRESSES];
   guint live_in_a_row;   /* live questions since the last other one */
   guint scan_left;       /* probes of the running scan */
+  gint64 searched_us;    /* when a BMS was last looked for that had gone, 0: never */
   guint probe_next;      /* address */
   gint64 credit_us;      /* bus time that probes may take */
   gint64 credit_at_us;
@@ -63,5 +64,7 @@ void jkb_schedule_missed (JkbSchedule *self, guint address, JkbGroup group, gint
 
 void jkb_schedule_refresh (JkbSchedule *self, guint address, gint64 now_us);
 void jkb_schedule_scan (JkbSchedule *self, gint64 now_us);
+
+guint jkb_schedule_count_present (const JkbSchedule *self);
 
 G_END_DECLS

@@ -51,24 +51,69 @@ check_item (guint address, const JkbWriteItem *item, const guint8 *before, const
 /* The state that is asked for, judged as a whole. */
 static gboolean
 check_goal (guint address, const JkbWriteItem *items, guint n_items, const JkbInterlockFacts *facts,
-            const guint8 *settings, GError **error)
+            const guint8 *settings, GError **errors)
 {
   guint8 goal[JKB_FRAME_SIZE], next[JKB_FRAME_SIZE];
+  gboolean good = TRUE;
 
   memcpy (goal, settings, JKB_FRAME_SIZE);
   for (guint i = 0; i < n_items; i++)
-    {
-      if (!frame_with (address, &items[i], goal, next))
-        {
-          g_set_error (error, JKB_ERROR, JKB_ERROR_READ_ONLY, "%s is never written",
-                       jkb_fields[items[i].id].key);
-          return FALSE;
-        }
+    if (frame_with (address, &items[i], goal, next))
       memcpy (goal, next, JKB_FRAME_SIZE);
-    }
+    else
+      g_set_error (&errors[i], JKB_ERROR, JKB_ERROR_READ_ONLY, "%s is never written",
+                   jkb_fields[items[i].id].key);
   for (guint i = 0; i < n_items; i++)
-    if (!check_item (address, &items[i], settings, goal, facts, error))
-      return FALSE;
+    {
+      if (errors[i] == NULL)
+        check_item (address, &items[i], settings, goal, facts, &errors[i]);
+      good = good && errors[i] == NULL;
+    }
+  return good;
+}
+
+/* Of the items that are left, one that may be written now; n_items: none, and @errors say why. */
+static guint
+find_next (guint address, const JkbWriteItem *items, guint n_items, const gboolean *taken,
+           const JkbInterlockFacts *facts, const guint8 *frame, guint8 *next, GError **errors)
+{
+  for (guint i = 0; i < n_items; i++)
+    {
+      if (taken[i])
+        continue;
+      g_clear_error (&errors[i]);
+      if (frame_with (address, &items[i], frame, next)
+          && check_item (address, &items[i], frame, next, facts, &errors[i]))
+        {
+          for (guint j = 0; j < i; j++)
+            g_clear_error (&errors[j]);
+          return i;
+        }
+    }
+  return n_items;
+}
+
+gboolean
+jkb_write_check (guint address, const JkbWriteItem *items, guint n_items,
+                 const JkbInterlockFacts *facts, const guint8 *settings, guint *order,
+                 GError **errors)
+{
+  guint8 frame[JKB_FRAME_SIZE], next[JKB_FRAME_SIZE];
+  gboolean taken[JKB_WRITE_MAX_ITEMS] = { FALSE };
+
+  if (!check_goal (address, items, n_items, facts, settings, errors))
+    return FALSE;
+  memcpy (frame, settings, JKB_FRAME_SIZE);
+  for (guint done = 0; done < n_items; done++)
+    {
+      guint i = find_next (address, items, n_items, taken, facts, frame, next, errors);
+
+      if (i == n_items)
+        return FALSE;
+      taken[i] = TRUE;
+      order[done] = i;
+      memcpy (frame, next, JKB_FRAME_SIZE);
+    }
   return TRUE;
 }
 
@@ -76,32 +121,17 @@ gboolean
 jkb_write_plan (guint address, const JkbWriteItem *items, guint n_items,
                 const JkbInterlockFacts *facts, const guint8 *settings, guint *order, GError **error)
 {
-  guint8 frame[JKB_FRAME_SIZE], next[JKB_FRAME_SIZE];
-  gboolean taken[JKB_WRITE_MAX_ITEMS] = { FALSE };
+  GError *errors[JKB_WRITE_MAX_ITEMS] = { NULL };
+  gboolean good = jkb_write_check (address, items, n_items, facts, settings, order, errors);
+  gboolean told = FALSE;
 
-  if (!check_goal (address, items, n_items, facts, settings, error))
-    return FALSE;
-  memcpy (frame, settings, JKB_FRAME_SIZE);
-  for (guint done = 0; done < n_items; done++)
-    {
-      g_autoptr (GError) first_error = NULL;
-      guint i;
-
-      for (i = 0; i < n_items; i++)
-        if (!taken[i] && frame_with (address, &items[i], frame, next)
-            && check_item (address, &items[i], frame, next, facts,
-                           first_error == NULL ? &first_error : NULL))
-          break;
-      if (i == n_items)
-        {
-          GError *stuck = g_steal_pointer (&first_error);
-
-          g_propagate_error (error, stuck);
-          return FALSE;
-        }
-      taken[i] = TRUE;
-      order[done] = i;
-      memcpy (frame, next, JKB_FRAME_SIZE);
-    }
-  return TRUE;
+  for (guint i = 0; i < n_items; i++)
+    if (errors[i] != NULL && !told)
+      {
+        g_propagate_error (error, g_steal_pointer (&errors[i]));
+        told = TRUE;
+      }
+    else
+      g_clear_error (&errors[i]);
+  return good;
 }

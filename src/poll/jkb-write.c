@@ -151,14 +151,25 @@ field_at (guint offset)
   return NULL;
 }
 
+/* The control switches share a register: the one that differs has the name. */
 static const char *
-name_at (guint offset)
+name_of_change (const guint8 *before, const guint8 *after, guint offset)
 {
   const JkbField *field = field_at (offset);
+  guint32 changed;
 
   if (field == NULL)
     return "an undocumented setting";
-  return field->bit != 0 ? "the control switches" : field->key;
+  if (field->bit == 0)
+    return field->key;
+  before += field->offset;
+  after += field->offset;
+  changed = (before[0] ^ after[0]) | (guint32) (before[1] ^ after[1]) << 8;
+  for (JkbFieldId id = jkb_group_first (JKB_GROUP_SETTINGS);
+       id < jkb_group_end (JKB_GROUP_SETTINGS); id++)
+    if (jkb_fields[id].bit != 0 && (changed & 1u << (jkb_fields[id].bit - 1)) != 0)
+      return jkb_fields[id].key;
+  return "an undocumented control switch";
 }
 
 /* First setting outside the command's registers that the command changed; 0: none. */
@@ -174,7 +185,16 @@ find_side_effect (JkbWrite *self, const guint8 *frame)
   return 0;
 }
 
-/* Whether the command's registers hold what it wrote. The BMS rounds: one raw step is allowed. */
+static gboolean
+had_no_effect (JkbWrite *self, const guint8 *frame)
+{
+  guint begin = register_offset (&self->command);
+
+  return memcmp (frame + begin, self->current + begin, 2u * self->command.count) == 0;
+}
+
+/* Whether the command's registers hold what it wrote. The BMS rounds: one raw step is allowed, but
+ * not for what was there before, which is no sign that anything arrived. */
 static gboolean
 has_landed (JkbWrite *self, const guint8 *frame)
 {
@@ -184,20 +204,45 @@ has_landed (JkbWrite *self, const guint8 *frame)
 
   memcpy (wanted, self->current, sizeof wanted);
   jkb_encode_apply (&self->command, wanted);
-  if (self->command.count == 2 && field != NULL && field->kind == JKB_KIND_NUMBER)
-    return ABS (read_number (frame + begin, field) - read_number (wanted + begin, field)) <= 1;
-  return memcmp (frame + begin, wanted + begin, 2u * self->command.count) == 0;
-}
-
-static gboolean
-had_no_effect (JkbWrite *self, const guint8 *frame)
-{
-  guint begin = register_offset (&self->command);
-
-  return memcmp (frame + begin, self->current + begin, 2u * self->command.count) == 0;
+  if (memcmp (frame + begin, wanted + begin, 2u * self->command.count) == 0)
+    return TRUE;
+  return self->command.count == 2 && field != NULL && field->kind == JKB_KIND_NUMBER
+         && !had_no_effect (self, frame)
+         && ABS (read_number (frame + begin, field) - read_number (wanted + begin, field)) <= 1;
 }
 
 /* ---- the end ---- */
+
+static gboolean
+is_item_byte (JkbWrite *self, guint offset)
+{
+  for (guint i = 0; i < self->n_items; i++)
+    {
+      const JkbField *field = &jkb_fields[self->items[i].id];
+
+      if (offset >= field->offset && offset < field->offset + jkb_field_width (field))
+        return TRUE;
+    }
+  return FALSE;
+}
+
+/* A side effect that could not be undone is told too; the items have states for that. */
+static void
+report_left_over (JkbWrite *self)
+{
+  for (guint offset = JKB_FRAME_PAYLOAD; offset < JKB_FRAME_SIZE - 1; offset++)
+    if (is_setting_byte (offset) && self->current[offset] != self->original[offset]
+        && !is_item_byte (self, offset))
+      {
+        char *message = g_strdup_printf (
+            "%s; %s could not be put back", self->error->message,
+            name_of_change (self->original, self->current, offset));
+
+        g_free (self->error->message);
+        self->error->message = message;
+        return;
+      }
+}
 
 /* What the items hold now, from what was read last. */
 static void
@@ -208,6 +253,8 @@ finish (JkbWrite *self)
   enter (self, PHASE_DONE);
   if (self->read_us == 0)
     return;
+  if (self->backward)
+    report_left_over (self);
   jkb_decode (self->current, &values);
   for (guint i = 0; i < self->n_items; i++)
     {
@@ -351,7 +398,7 @@ judge_forward (JkbWrite *self, const guint8 *frame)
     current_item (self)->state = JKB_ITEM_WRITTEN;
   if (side_effect != 0)
     fail (self, JKB_ERROR_VERIFY_FAILED, "Writing %s changed %s as well", key,
-          name_at (side_effect));
+          name_of_change (self->current, frame, side_effect));
   else if (!landed)
     fail (self, self->acked ? JKB_ERROR_VERIFY_FAILED : JKB_ERROR_TIMEOUT,
           untouched ? "The BMS did not take %s" : "The BMS took another value for %s", key);
@@ -431,7 +478,7 @@ step_command (JkbWrite *self, gint64 now_us, JkbCommand *command, gint64 *until_
   if (now_us < self->sent_us + SPACING_US)
     {
       *until_us = self->sent_us + SPACING_US;
-      return JKB_STEP_WAIT;
+      return JKB_STEP_PAUSE;
     }
   if (!self->backward)
     jkb_encode_setting (&self->command, self->address, current_item (self)->id,
@@ -454,7 +501,7 @@ jkb_write_next (JkbWrite *self, gint64 now_us, JkbCommand *command, gint64 *unti
     {
       *until_us = self->asked_us + SNAPSHOT_TIMEOUT_US;
       if (now_us < *until_us)
-        return JKB_STEP_WAIT;
+        return JKB_STEP_PAUSE;
       jkb_write_take_saved (self, FALSE, now_us);
       return JKB_STEP_DONE;
     }

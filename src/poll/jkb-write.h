@@ -36,7 +36,8 @@ typedef struct
 
 typedef enum
 {
-  JKB_STEP_WAIT,     /* nothing until *until_us */
+  JKB_STEP_WAIT,     /* nothing until *until_us: the BMS is deaf */
+  JKB_STEP_PAUSE,    /* nothing until *until_us, others may be asked meanwhile */
   JKB_STEP_READ,     /* ask for the settings frame: jkb_write_take_settings() */
   JKB_STEP_SNAPSHOT, /* keep jkb_write_peek_snapshot() safely: jkb_write_take_saved() */
   JKB_STEP_COMMAND,  /* send *command: jkb_write_take_ack() */
@@ -79,14 +80,20 @@ guint jkb_write_get_progress (JkbWrite *self);
 const GError *jkb_write_peek_error (JkbWrite *self);
 
 /**
- * jkb_write_plan:
+ * jkb_write_check:
  * @settings: the BMS's settings frame
  * @order: (out): indexes of @items in an order in which every state between satisfies the interlocks
+ * @errors: (inout): one per item, %NULL before: JKB_ERROR_INTERLOCK or JKB_ERROR_READ_ONLY
  *
- * Checks the whole and finds the order. Used before sending and for Validate. Any thread.
+ * Checks the whole and finds the order. Any thread.
  *
- * Returns: %FALSE with JKB_ERROR_INTERLOCK or JKB_ERROR_READ_ONLY
+ * Returns: whether nothing is wrong
  */
+gboolean jkb_write_check (guint address, const JkbWriteItem *items, guint n_items,
+                          const JkbInterlockFacts *facts, const guint8 *settings, guint *order,
+                          GError **errors);
+
+/* The same with the first of the errors. */
 gboolean jkb_write_plan (guint address, const JkbWriteItem *items, guint n_items,
                          const JkbInterlockFacts *facts, const guint8 *settings, guint *order,
                          GError **error);

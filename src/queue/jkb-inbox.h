@@ -40,6 +40,7 @@ typedef struct
   JkbRole role;
   guint32 reconnects;
   gboolean writable;
+  gboolean heard_foreign; /* another master, since the link came up */
   char error[200]; /* English sentence, "" when all is well */
 } JkbLinkStatus;
 

@@ -150,6 +150,7 @@ take_result (World *w, JkbWrite *write)
           g_assert_true (items[i].state == JKB_ITEM_WRITTEN
                          || items[i].state == JKB_ITEM_UNCHANGED);
           g_assert_cmpint (ABS (items[i].after - items[i].raw), <=, 1);
+          g_assert_true (items[i].after == items[i].raw || items[i].after != items[i].before);
         }
       if (readdressed (w) || items[i].state == JKB_ITEM_UNKNOWN || items[i].after == JKB_UNKNOWN)
         continue;
@@ -253,7 +254,8 @@ run_poller (World *w)
         case JKB_POLLER_SNAPSHOT:
           memcpy (w->snapshot, jkb_write_peek_snapshot (write), JKB_FRAME_SIZE);
           w->has_snapshot = TRUE;
-          jkb_poller_snapshot_saved (w->poller, g_rand_int_range (w->rand, 0, 50) != 0, w->now_us);
+          jkb_poller_snapshot_saved (w->poller, w->write_address,
+                                     g_rand_int_range (w->rand, 0, 50) != 0, w->now_us);
           break;
         case JKB_POLLER_PROGRESS:
           g_assert_true (w->writing);

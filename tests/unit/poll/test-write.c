@@ -139,6 +139,7 @@ run (JkbWrite *write, Device *d)
       switch (jkb_write_next (write, d->now_us, &command, &until_us))
         {
         case JKB_STEP_WAIT:
+        case JKB_STEP_PAUSE:
           g_assert_cmpint (until_us, >, d->now_us);
           d->now_us = until_us;
           break;
@@ -235,6 +236,32 @@ test_fault (gconstpointer data)
     g_assert_cmpint (item_of (write, 0)->after, ==, held (&d, OVP));
 }
 
+/* One raw step is rounding, but not when nothing has moved. */
+static void
+test_one_step_ignored_is_no_success (void)
+{
+  Device d = device (IGNORE, 0, 9);
+  g_autoptr (JkbWrite) write = write_one (OVP, 3651);
+
+  run (write, &d);
+  g_assert_error (jkb_write_peek_error (write), JKB_ERROR, JKB_ERROR_VERIFY_FAILED);
+  g_assert_cmpint (item_of (write, 0)->state, ==, JKB_ITEM_PENDING);
+}
+
+/* Each command changes the neighbour, so it cannot be put back: that is told. */
+static void
+test_lasting_side_effect_is_told (void)
+{
+  Device d = device (NEIGHBOUR, 0, 3);
+  g_autoptr (JkbWrite) write = write_one (OVP, 3640);
+
+  run (write, &d);
+  g_assert_error (jkb_write_peek_error (write), JKB_ERROR, JKB_ERROR_VERIFY_FAILED);
+  if (held (&d, JKB_FIELD_MAX_CHARGE_CURRENT) != 0)
+    g_assert_nonnull (strstr (jkb_write_peek_error (write)->message,
+                              "max_charge_current could not be put back"));
+}
+
 static void
 test_no_op_sends_nothing (void)
 {
@@ -281,7 +308,7 @@ test_unsaved_snapshot_sends_nothing (void)
   g_assert_cmpint (jkb_write_next (write, 0, &command, &until_us), ==, JKB_STEP_READ);
   jkb_write_take_settings (write, d.frame, 1000);
   g_assert_cmpint (jkb_write_next (write, 1000, &command, &until_us), ==, JKB_STEP_SNAPSHOT);
-  g_assert_cmpint (jkb_write_next (write, 2000, &command, &until_us), ==, JKB_STEP_WAIT);
+  g_assert_cmpint (jkb_write_next (write, 2000, &command, &until_us), ==, JKB_STEP_PAUSE);
   g_assert_cmpint (jkb_write_next (write, until_us, &command, &until_us), ==, JKB_STEP_DONE);
   g_assert_error (jkb_write_peek_error (write), JKB_ERROR, JKB_ERROR_IO);
 }
@@ -368,6 +395,8 @@ main (int argc, char **argv)
 
       g_test_add_data_func (path, &cases[i], test_fault);
     }
+  g_test_add_func ("/write/one-step-ignored-is-no-success", test_one_step_ignored_is_no_success);
+  g_test_add_func ("/write/lasting-side-effect-is-told", test_lasting_side_effect_is_told);
   g_test_add_func ("/write/no-op-sends-nothing", test_no_op_sends_nothing);
   g_test_add_func ("/write/interlock-sends-nothing", test_interlock_sends_nothing);
   g_test_add_func ("/write/absent-setting-is-read-only", test_absent_setting_is_read_only);
