@@ -10,8 +10,9 @@
 
 #include "wire/jkb-alarm.h"
 
-/* Enough for a sign, 20 digits, a point and a NUL. */
-#define NUMBER_ROOM 24
+/* Enough for a sign, 20 digits and a point, and for the copies of fixed length that make them. */
+#define NUMBER_ROOM 48
+#define DIGITS_ROOM 20
 
 /* Where @n_bytes can be written; take_room() says how many were. */
 static inline char *
@@ -56,27 +57,48 @@ decimals_of (guint32 scale)
   return decimals;
 }
 
-/* Digits are made from the last to the first: how many there will be is counted before. */
+/* The digits of @value, two at a time and backwards from @end. Returns: the first one. */
+static inline char *
+put_digits (char *end, guint64 value)
+{
+  static const char pairs[] = "00010203040506070809101112131415161718192021222324"
+                              "25262728293031323334353637383940414243444546474849"
+                              "50515253545556575859606162636465666768697071727374"
+                              "75767778798081828384858687888990919293949596979899";
+  guint32 low;
+
+  for (; value > G_MAXUINT32; value /= 100)
+    memcpy (end -= 2, pairs + 2 * (value % 100), 2);
+  for (low = (guint32) value; low >= 100; low /= 100)
+    memcpy (end -= 2, pairs + 2 * (low % 100), 2);
+  if (low >= 10)
+    return memcpy (end - 2, pairs + 2 * low, 2);
+  *--end = (char) ('0' + low);
+  return end;
+}
+
+/* The digits are made in a place of their own, zeros in front; then both sides of the point are
+ * copied, always DIGITS_ROOM bytes: that is cheaper than as many as there are. */
 static char *
 put_fixed (char *at, gint64 raw, guint decimals)
 {
-  guint64 value = raw < 0 ? 0 - (guint64) raw : (guint64) raw;
-  guint n_digits = 1;
-  char *end, *digit;
+  char digits[3 * DIGITS_ROOM];
+  char *end = digits + 2 * DIGITS_ROOM;
+  char *digit, *point = end - decimals;
 
-  for (guint64 rest = value; rest >= 10; rest /= 10)
-    n_digits++;
-  n_digits = MAX (n_digits, decimals + 1);
+  memset (digits + DIGITS_ROOM, '0', 2 * DIGITS_ROOM);
+  digit = put_digits (end, raw < 0 ? 0 - (guint64) raw : (guint64) raw);
+  if (digit >= point)
+    digit = point - (decimals > 0);
   if (raw < 0)
     *at++ = '-';
-  digit = end = at + n_digits + (decimals > 0);
-  for (guint i = 0; i < n_digits; i++, value /= 10)
-    {
-      if (i == decimals && i > 0)
-        *--digit = '.';
-      *--digit = (char) ('0' + value % 10);
-    }
-  return end;
+  memcpy (at, digit, DIGITS_ROOM);
+  at += point - digit;
+  if (decimals == 0)
+    return at;
+  *at++ = '.';
+  memcpy (at, point, DIGITS_ROOM);
+  return at + decimals;
 }
 
 void
@@ -155,42 +177,64 @@ append_json_flags (GString *out, guint32 mask)
   g_string_append_c (out, ']');
 }
 
+/* Numbers and switches, nearly all there is. @at has NUMBER_ROOM bytes. */
+static inline char *
+put_scalar (char *at, const JkbField *field, gint64 raw)
+{
+  if (raw == JKB_UNKNOWN)
+    return put (at, "null", 4);
+  if (field->kind == JKB_KIND_NUMBER)
+    return put_fixed (at, raw, decimals_of (field->scale));
+  return raw != 0 ? put (at, "true", 4) : put (at, "false", 5);
+}
+
+static void
+append_json_text (GString *out, const char *text)
+{
+  if (text == NULL)
+    g_string_append_len (out, "null", 4);
+  else
+    jkb_text_append_json_string (out, text);
+}
+
+static void
+append_json_enum (GString *out, const JkbField *field, gint64 raw)
+{
+  const char *name = enum_name (field, raw);
+
+  if (name == NULL)
+    g_string_append_len (out, "null", 4);
+  else
+    append_json_name (out, name);
+}
+
 void
 jkb_text_append_json (GString *out, const JkbValues *values, JkbFieldId id)
 {
   const JkbField *field = &jkb_fields[id];
-  const char *text;
-  gint64 raw;
 
-  if (field->kind == JKB_KIND_LIST)
+  switch (field->kind)
     {
+    case JKB_KIND_LIST:
       append_json_list (out, values, field);
       return;
-    }
-  if (field->kind == JKB_KIND_TEXT)
-    {
-      text = jkb_values_get_text (values, id);
-      if (text == NULL)
-        g_string_append_len (out, "null", 4);
-      else
-        jkb_text_append_json_string (out, text);
+    case JKB_KIND_TEXT:
+      append_json_text (out, jkb_values_get_text (values, id));
       return;
+    case JKB_KIND_ENUM:
+      append_json_enum (out, field, jkb_values_get (values, id));
+      return;
+    case JKB_KIND_FLAGS:
+      if (jkb_values_get (values, id) != JKB_UNKNOWN)
+        {
+          append_json_flags (out, (guint32) jkb_values_get (values, id));
+          return;
+        }
+      G_GNUC_FALLTHROUGH;
+    default:
+      take_room (out, put_scalar (make_room (out, NUMBER_ROOM), field,
+                                  jkb_values_get (values, id)));
     }
-
-  raw = jkb_values_get (values, id);
-  if (raw == JKB_UNKNOWN)
-    g_string_append_len (out, "null", 4);
-  else if (field->kind == JKB_KIND_NUMBER)
-    jkb_text_append_fixed (out, raw, field->scale);
-  else if (field->kind == JKB_KIND_BOOL)
-    take_room (out, raw != 0 ? put (make_room (out, 4), "true", 4)
-                             : put (make_room (out, 5), "false", 5));
-  else if (field->kind == JKB_KIND_FLAGS)
-    append_json_flags (out, (guint32) raw);
-  else if ((text = enum_name (field, raw)) != NULL)
-    append_json_name (out, text);
-  else
-    g_string_append_len (out, "null", 4);
 }
 
 static void
@@ -268,16 +312,21 @@ jkb_text_append_plain (GString *out, const JkbValues *values, JkbFieldId id)
 void
 jkb_text_append_member (GString *out, const JkbValues *values, JkbFieldId id)
 {
-  const char *key = jkb_fields[id].key;
-  gsize n_key = strlen (key);
-  gboolean first = out->len > 0 && out->str[out->len - 1] == '{';
+  const JkbField *field = &jkb_fields[id];
+  gsize n_key = strlen (field->key);
   char *at = make_room (out, n_key + 4 + NUMBER_ROOM);
 
-  if (!first)
+  if (at == out->str || at[-1] != '{')
     *at++ = ',';
   *at++ = '"';
-  at = put (at, key, n_key);
-  at = put (at, "\":", 2);
+  at = put (at, field->key, n_key);
+  *at++ = '"';
+  *at++ = ':';
+  if (field->kind == JKB_KIND_NUMBER || field->kind == JKB_KIND_BOOL)
+    {
+      take_room (out, put_scalar (at, field, jkb_values_get (values, id)));
+      return;
+    }
   take_room (out, at);
   jkb_text_append_json (out, values, id);
 }
