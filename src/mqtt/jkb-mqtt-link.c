@@ -226,6 +226,12 @@ jkb_mqtt_link_wait_done (JkbMqttLink *link, int timeout_ms)
     }
 }
 
+int
+jkb_mqtt_link_get_done_fd (JkbMqttLink *link)
+{
+  return link->done_fd;
+}
+
 gint64
 jkb_mqtt_link_get_beat (JkbMqttLink *link)
 {

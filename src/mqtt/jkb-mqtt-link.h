@@ -63,6 +63,9 @@ gboolean jkb_mqtt_link_is_full (JkbMqttLink *link);
 void jkb_mqtt_link_request_stop (JkbMqttLink *link);
 gboolean jkb_mqtt_link_wait_done (JkbMqttLink *link, int timeout_ms);
 
+/* Readable when the MQTT thread has ended. */
+int jkb_mqtt_link_get_done_fd (JkbMqttLink *link);
+
 /* Asks the thread for a sign of life, as one with nothing to do gives none by itself. Returns: when
  * it was last known to live, or since when it owes an answer. */
 gint64 jkb_mqtt_link_get_beat (JkbMqttLink *link);

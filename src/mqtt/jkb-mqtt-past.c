@@ -3,8 +3,8 @@
  *
  * What the broker kept from an earlier run: entities that are offered no more (a smaller profile, a
  * cell that is gone) are removed, and so is a whole BMS that was ignored, or whose bus was removed,
- * while nobody could tell the broker. A BMS that is merely not heard yet is left alone. Main thread
- * only.
+ * while nobody could tell the broker. A BMS that is merely not heard yet keeps its entities and is
+ * offline. Main thread only.
  */
 #include <string.h>
 
@@ -69,6 +69,24 @@ is_unwanted (JkbMqtt *self, const char *id)
   return jkb_config_find_bus (config, bus) == NULL || (bms != NULL && bms->ignore);
 }
 
+/* A BMS that we do not know: gone for good, or not heard yet. */
+static void
+take_orphan (JkbMqtt *self, const char *id)
+{
+  JkbBmsTopics topics;
+
+  if (is_unwanted (self, id))
+    {
+      g_message ("MQTT: %s is not configured any more; its retained topics are cleared", id);
+      jkb_publisher_clear (&self->context, id);
+      return;
+    }
+  jkb_bms_topics_init (&topics, jkb_mqtt_config (self)->mqtt.topic_prefix, id);
+  jkb_mqtt_link_send (self->context.link, jkb_message_new (JKB_MESSAGE_RETAINED,
+                                                           topics.availability, "offline", 7));
+  jkb_bms_topics_clear (&topics);
+}
+
 void
 jkb_mqtt_take_past (JkbMqtt *self, const char *topic, const char *document)
 {
@@ -89,9 +107,6 @@ jkb_mqtt_take_past (JkbMqtt *self, const char *topic, const char *document)
   publisher = bms != NULL ? g_hash_table_lookup (self->publishers, bms) : NULL;
   if (publisher != NULL)
     jkb_publisher_retire (publisher, &self->context, document);
-  else if (is_our_document (self, id, document) && is_unwanted (self, id))
-    {
-      g_message ("MQTT: %s is not configured any more; its retained topics are cleared", id);
-      jkb_publisher_clear (&self->context, id);
-    }
+  else if (is_our_document (self, id, document))
+    take_orphan (self, id);
 }

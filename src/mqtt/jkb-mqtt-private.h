@@ -27,6 +27,10 @@ struct _JkbMqtt
   JkbDaemon *daemon;           /* owns us */
   JkbPublisherContext context; /* its link: NULL while stopped */
   GThread *thread;
+  JkbMqttLink *leaving; /* (nullable): of the thread that is saying goodbye */
+  GThread *leaving_thread;
+  guint leaving_source; /* it has ended */
+  guint leaving_timeout;
   gboolean connected;
   gboolean met_broker; /* since the start: what it had kept has been looked at */
   char *last_error;
@@ -44,10 +48,12 @@ struct _JkbMqtt
   guint bridge_source;
 };
 
+/* What the broker was told so far was told by this one: the daemon's, but for the moment between a
+ * change and jkb_mqtt_reconfigure(). */
 static inline const JkbConfig *
 jkb_mqtt_config (JkbMqtt *self)
 {
-  return jkb_daemon_peek_config (self->daemon);
+  return self->context.config;
 }
 
 /* Whether changes are published one by one: connected, and not in the middle of telling all. */
@@ -56,6 +62,11 @@ jkb_mqtt_is_settled (JkbMqtt *self)
 {
   return self->connected && self->step == JKB_ROUND_DONE;
 }
+
+/* Ends the MQTT thread without waiting for it; until jkb_mqtt_finish_leaving(), it may still say
+ * goodbye. */
+void jkb_mqtt_leave (JkbMqtt *self);
+void jkb_mqtt_finish_leaving (JkbMqtt *self, int timeout_ms);
 
 /* ---- jkb-mqtt-round.c ---- */
 
@@ -70,6 +81,10 @@ void jkb_mqtt_publish_bridge_discovery (JkbMqtt *self);
  * and again with jkb_mqtt_continue_round(). */
 void jkb_mqtt_begin_round (JkbMqtt *self);
 void jkb_mqtt_continue_round (JkbMqtt *self);
+
+/* Takes back all that is retained, or discovery alone. */
+void jkb_mqtt_clear_all (JkbMqtt *self);
+void jkb_mqtt_clear_discovery (JkbMqtt *self);
 
 /* ---- jkb-mqtt-past.c ---- */
 

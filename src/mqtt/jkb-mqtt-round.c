@@ -63,6 +63,45 @@ jkb_mqtt_publish_bridge_discovery (JkbMqtt *self)
   send_document (self, JKB_MESSAGE_RETAINED, self->context.document);
 }
 
+/* ---- taking back ---- */
+
+static void
+take_back (JkbMqtt *self, const char *topic)
+{
+  jkb_mqtt_link_send (self->context.link, jkb_message_new (JKB_MESSAGE_RETAINED, topic, NULL, 0));
+}
+
+static void
+take_back_discovery (JkbMqtt *self, const char *id)
+{
+  g_autofree char *topic = jkb_ha_topic (jkb_mqtt_config (self), id);
+
+  take_back (self, topic);
+}
+
+void
+jkb_mqtt_clear_discovery (JkbMqtt *self)
+{
+  GPtrArray *bms = jkb_registry_list (self->context.registry);
+
+  for (guint i = 0; i < bms->len; i++)
+    take_back_discovery (self, jkb_bms_get_id (g_ptr_array_index (bms, i)));
+  take_back_discovery (self, "bridge");
+}
+
+void
+jkb_mqtt_clear_all (JkbMqtt *self)
+{
+  GPtrArray *bms = jkb_registry_list (self->context.registry);
+  g_autofree char *availability
+      = jkb_topic_bridge (jkb_mqtt_config (self)->mqtt.topic_prefix, "availability");
+
+  for (guint i = 0; i < bms->len; i++)
+    jkb_publisher_clear (&self->context, jkb_bms_get_id (g_ptr_array_index (bms, i)));
+  take_back_discovery (self, "bridge");
+  take_back (self, availability);
+}
+
 /* ---- all ---- */
 
 static void

@@ -22,7 +22,7 @@
 #define STALL_US (60 * G_USEC_PER_SEC)         /* no answer at all to what was sent */
 #define RETRY_SEND_US (20 * 1000)
 #define RETRY_OFFLINE_US (1000 * 1000)
-#define STOP_US (1500 * 1000)
+#define STOP_US (1200 * 1000)
 #define DISCONNECT_MS 300
 #define DIAGNOSE_MS 1000
 #define SHORT_LIFE_US (3 * G_USEC_PER_SEC)

@@ -14,7 +14,7 @@
 #define BRIDGE_STATE_S 60
 #define BIRTH_MS 5000 /* at most, at random: not all daemons at once */
 #define HELD_CHECK_US (10 * G_USEC_PER_SEC)
-#define STOP_MS 2000
+#define STOP_MS 1700
 
 G_DEFINE_TYPE (JkbMqtt, jkb_mqtt, G_TYPE_OBJECT)
 
@@ -289,7 +289,8 @@ jkb_mqtt_start (JkbMqtt *self)
   g_autofree char *own_discovery = NULL;
   GPtrArray *bms;
 
-  if (self->thread != NULL || !config->mqtt.enabled || config->mqtt.uri[0] == '\0')
+  if (self->thread != NULL || self->leaving != NULL || !config->mqtt.enabled
+      || config->mqtt.uri[0] == '\0')
     return;
   client_id = make_client_id (config);
   will_topic = jkb_topic_bridge (config->mqtt.topic_prefix, "availability");
@@ -310,25 +311,41 @@ jkb_mqtt_start (JkbMqtt *self)
 }
 
 void
-jkb_mqtt_stop (JkbMqtt *self)
+jkb_mqtt_leave (JkbMqtt *self)
 {
-  JkbMqttLink *link = self->context.link;
-
-  if (self->thread == NULL)
-    return;
-  jkb_mqtt_send_bridge (self, JKB_MESSAGE_RETAINED, "availability", "offline");
-  jkb_mqtt_link_detach (link);
-  jkb_mqtt_link_request_stop (link);
-  if (jkb_mqtt_link_wait_done (link, STOP_MS))
-    g_thread_join (self->thread);
-  else /* a name that does not resolve holds it up; it ends by itself */
-    g_thread_unref (self->thread);
-  self->thread = NULL;
+  jkb_mqtt_link_detach (self->context.link);
+  jkb_mqtt_link_request_stop (self->context.link);
   on_disconnected (self, "");
   jkb_mqtt_get_counters (self, &self->counters);
-  self->context.link = NULL;
-  jkb_mqtt_link_unref (link);
+  self->leaving = g_steal_pointer (&self->context.link);
+  self->leaving_thread = g_steal_pointer (&self->thread);
   g_hash_table_remove_all (self->publishers);
+}
+
+void
+jkb_mqtt_finish_leaving (JkbMqtt *self, int timeout_ms)
+{
+  if (self->leaving == NULL)
+    return;
+  g_clear_handle_id (&self->leaving_source, g_source_remove);
+  g_clear_handle_id (&self->leaving_timeout, g_source_remove);
+  if (jkb_mqtt_link_wait_done (self->leaving, timeout_ms))
+    g_thread_join (self->leaving_thread);
+  else /* a name that does not resolve holds it up; it ends by itself */
+    g_thread_unref (self->leaving_thread);
+  self->leaving_thread = NULL;
+  g_clear_pointer (&self->leaving, jkb_mqtt_link_unref);
+}
+
+void
+jkb_mqtt_stop (JkbMqtt *self)
+{
+  if (self->thread != NULL)
+    {
+      jkb_mqtt_send_bridge (self, JKB_MESSAGE_RETAINED, "availability", "offline");
+      jkb_mqtt_leave (self);
+    }
+  jkb_mqtt_finish_leaving (self, STOP_MS);
   g_queue_clear_full (&self->held, (GDestroyNotify) jkb_held_alarm_free);
 }
 
@@ -421,6 +438,7 @@ jkb_mqtt_new (JkbDaemon *daemon)
   JkbRegistry *registry = jkb_daemon_get_registry (daemon);
 
   self->daemon = daemon;
+  self->context.config = jkb_daemon_peek_config (daemon);
   g_signal_connect_object (registry, "bms-added", G_CALLBACK (on_bms_added), self, 0);
   g_signal_connect_object (registry, "bms-removed", G_CALLBACK (on_bms_removed), self, 0);
   g_signal_connect_object (registry, "bms-changed", G_CALLBACK (on_bms_changed), self, 0);

@@ -42,6 +42,15 @@ void jkb_mqtt_stop (JkbMqtt *self);
  */
 gint64 jkb_mqtt_tick (JkbMqtt *self, gint64 monotonic_us);
 
+/**
+ * jkb_mqtt_reconfigure:
+ *
+ * Follows the daemon's new configuration; the one before must live until it returns. What can be
+ * changed in place is; for the rest the broker is left (which is told so: "offline", or with another
+ * prefix all that was retained is cleared) and connected to anew.
+ */
+void jkb_mqtt_reconfigure (JkbMqtt *self);
+
 /* Closes the connection and opens it anew, or tries at once when there is none. */
 void jkb_mqtt_reconnect (JkbMqtt *self);
 

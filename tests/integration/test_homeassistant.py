@@ -3,6 +3,8 @@
 """Home Assistant discovery, judged by the strict checker and by what must never change."""
 
 import json
+import os
+import shutil
 import subprocess
 import time
 
@@ -166,6 +168,18 @@ class Documents(Base):
                       "jkbms/garage_1/settings"):
             self.capture.wait_for(topic, lambda m: m.payload == "", 15)
         self.assertNotEqual(self.capture.last(config_topic("garage_0")).payload, "")
+
+    def test_not_heard_since(self):
+        """The state directory was lost and the BMS is silent: it is offline, not removed."""
+        sim, daemon, _ = self.start()
+        self.capture.wait_for("jkbms/garage_1/settings")
+        daemon.stop()
+        sim.command("offline 1")
+        shutil.rmtree(daemon.state_dir)
+        os.mkdir(daemon.state_dir)
+        daemon.start()
+        self.capture.wait_for("jkbms/garage_1/availability", lambda m: m.payload == "offline", 15)
+        self.assertNotEqual(self.capture.last(config_topic("garage_1")).payload, "")
 
     def test_bridge(self):
         self.start()

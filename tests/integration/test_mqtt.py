@@ -214,8 +214,7 @@ class Troubles(Base):
         broker = self.enter(Broker(username="daemon", password="right"))
         daemon = self.daemon_with(broker.config(username="daemon",
                                                 password_file=self.path("nothing")))
-        daemon.wait_for_log("nothing")
-        self.assertTrue(daemon.running)
+        daemon.wait_for_log("MQTT: password-file")
 
     def test_nobody_listens(self):
         daemon = self.daemon_with(f"[mqtt]\nuri=mqtt://127.0.0.1:{jkbtest.free_port()}\n")
