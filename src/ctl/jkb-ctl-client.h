@@ -18,15 +18,65 @@ gboolean jkb_ctl_connect (JkbCtl *ctl, GError **error);
 JkbCtlModel *jkb_ctl_fetch (JkbCtl *ctl, GError **error);
 
 /**
- * jkb_ctl_call:
+ * jkb_ctl_fetch_bms:
+ * @name: id, name or the beginning of one
+ * @model: (out): owns the BMS; %NULL when it fails
+ *
+ * Returns: (nullable): the BMS with what is known of it now
+ */
+const JkbCtlBms *jkb_ctl_fetch_bms (JkbCtl *ctl, const char *name, JkbCtlModel **model,
+                                    GError **error);
+
+/* The same, of a BMS whose settings were heard. */
+const JkbCtlBms *jkb_ctl_fetch_settings (JkbCtl *ctl, const char *name, JkbCtlModel **model,
+                                         GError **error);
+
+/* Returns: (transfer full) (nullable): a(st) of that BMS, name and realtime seconds */
+GVariant *jkb_ctl_fetch_snapshots (JkbCtl *ctl, const JkbCtlBms *bms, GError **error);
+
+/* As jkb_ctl_fetch_bms(), for a bus by its whole name. */
+const JkbCtlObject *jkb_ctl_fetch_bus (JkbCtl *ctl, const char *name, JkbCtlModel **model,
+                                       GError **error);
+
+#define JKB_CTL_CALL_FLAGS                                                                         \
+  (G_DBUS_CALL_FLAGS_NO_AUTO_START | G_DBUS_CALL_FLAGS_ALLOW_INTERACTIVE_AUTHORIZATION)
+
+/* The time to wait for an answer that takes the daemon @needed_ms: where polkit may ask for a
+ * password first, as long as people need to type it on top. */
+int jkb_ctl_timeout (guint needed_ms);
+
+/**
+ * jkb_ctl_ask:
  * @interface: short name, "Bms"
  * @arguments: (nullable): floating; a tuple
- * @timeout_ms: 0: 5 s
+ * @reply_type: (nullable): of the answer
+ * @needed_ms: how long the daemon may take; 0: 5 s
  *
  * Calls a method that may ask for a password.
+ *
+ * Returns: (transfer full) (nullable): the answer
  */
+GVariant *jkb_ctl_ask (JkbCtl *ctl, const char *path, const char *interface, const char *method,
+                       GVariant *arguments, const char *reply_type, guint needed_ms,
+                       GError **error);
+
+/* The same for a method without an answer. */
 gboolean jkb_ctl_call (JkbCtl *ctl, const char *path, const char *interface, const char *method,
-                       GVariant *arguments, guint timeout_ms, GError **error);
+                       GVariant *arguments, guint needed_ms, GError **error);
+
+/* Properties.Set; @value is floating. */
+gboolean jkb_ctl_set_property (JkbCtl *ctl, const char *path, const char *interface,
+                               const char *property, GVariant *value, guint needed_ms,
+                               GError **error);
+
+/**
+ * jkb_ctl_call_with_progress:
+ *
+ * As jkb_ctl_ask() for a method of Settings, and shows on a terminal how far it is.
+ */
+GVariant *jkb_ctl_call_with_progress (JkbCtl *ctl, const char *path, const char *method,
+                                      GVariant *arguments, const char *reply_type,
+                                      guint needed_ms, GError **error);
 
 typedef enum
 {

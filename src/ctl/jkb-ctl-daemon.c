@@ -300,19 +300,16 @@ jkb_ctl_verb_forget (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv)
   g_autoptr(JkbCtlModel) model = NULL;
   g_autoptr(GError) error = NULL;
   g_autofree char *path = NULL;
-  const JkbCtlBms *bms = NULL;
+  const JkbCtlBms *bms;
   int status;
 
   if (!jkb_ctl_parse (ctl, verb, NULL, &argc, &argv, &status))
     return status;
-  model = jkb_ctl_fetch (ctl, &error);
-  if (model != NULL)
-    bms = jkb_ctl_model_find (model, argv[0], &error);
+  bms = jkb_ctl_fetch_bms (ctl, argv[0], &model, &error);
   if (bms == NULL)
     return jkb_ctl_fail (ctl, error);
   path = g_strconcat (JKB_CTL_ROOT_PATH "/bms/", bms->id, NULL);
-  /* A password may be asked for: polkit needs as long as the user. */
-  if (!jkb_ctl_call (ctl, path, "Bms", "Forget", NULL, 120000, &error))
+  if (!jkb_ctl_call (ctl, path, "Bms", "Forget", NULL, 0, &error))
     return jkb_ctl_fail (ctl, error);
   return JKB_CTL_OK;
 }

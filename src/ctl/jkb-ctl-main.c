@@ -27,19 +27,46 @@ static const JkbCtlVerb verbs[] = {
   { "top", NULL, N_("Show everything on a live screen"), "jkbmsctl top", 0, 0, jkb_ctl_verb_top },
   { "health", NULL, N_("Print good, degraded or down"), "jkbmsctl health --strict", 0, 0,
     jkb_ctl_verb_health },
+  { "settings", N_("ID"), N_("Show the settings of a BMS, compare or export them"),
+    "jkbmsctl settings garage_1 --diff garage_2", 1, 1, jkb_ctl_verb_settings },
+  { "set", N_("ID KEY=VALUE…"), N_("Write settings of a BMS"),
+    "jkbmsctl set garage_1 max_charge_current=90 --dry-run", 2, -1, jkb_ctl_verb_set },
+  { "apply", N_("ID FILE"), N_("Write the settings of a file"),
+    "jkbmsctl apply garage_1 garage_1.conf --dry-run", 2, 2, jkb_ctl_verb_apply },
+  { "snapshots", N_("ID"), N_("List the settings that were kept before each write"),
+    "jkbmsctl snapshots garage_1", 1, 1, jkb_ctl_verb_snapshots },
+  { "restore", N_("ID SNAPSHOT"), N_("Write the settings of a snapshot back"),
+    "jkbmsctl restore garage_1 20261122T081500.000Z", 2, 2, jkb_ctl_verb_restore },
   { "bus list", NULL, N_("List the buses with their counters"), "jkbmsctl bus list", 0, 0,
     jkb_ctl_verb_bus_list },
+  { "bus add", N_("NAME URI [KEY=VALUE…]"), N_("Add a bus"),
+    "jkbmsctl bus add garage tcp:192.168.1.7:8899 mode=listen", 2, -1, jkb_ctl_verb_bus_add },
+  { "bus set", N_("NAME KEY=VALUE…"), N_("Change options of a bus"),
+    "jkbmsctl bus set garage poll-interval=5", 2, -1, jkb_ctl_verb_bus_set },
+  { "bus remove", N_("NAME"), N_("Remove a bus and its BMS"), "jkbmsctl bus remove garage", 1, 1,
+    jkb_ctl_verb_bus_remove },
+  { "bus scan", N_("NAME"), N_("Ask all addresses of a bus now"), "jkbmsctl bus scan garage", 1, 1,
+    jkb_ctl_verb_bus_scan },
   { "mqtt show", NULL, N_("Show the connection to the MQTT broker"), "jkbmsctl mqtt show", 0, 0,
     jkb_ctl_verb_mqtt_show },
+  { "mqtt set", N_("KEY=VALUE…"), N_("Change the connection to the MQTT broker"),
+    "jkbmsctl mqtt set uri=mqtt://192.168.1.2 username=jkbms password=-", 1, -1,
+    jkb_ctl_verb_mqtt_set },
+  { "config show", NULL, N_("Show the configuration that counts"), "jkbmsctl config show --origin",
+    0, 0, jkb_ctl_verb_config_show },
+  { "config reset", N_("[GROUP [KEY]]"), N_("Drop what was changed at run time"),
+    "jkbmsctl config reset mqtt interval", 0, 3, jkb_ctl_verb_config_reset },
   { "forget", N_("ID"), N_("Forget a BMS that is gone"), "jkbmsctl forget garage_13", 1, 1,
     jkb_ctl_verb_forget },
+  { "capture", N_("BUS FILE"), N_("Write down what a bus says"),
+    "jkbmsctl capture garage garage.bin", 2, 2, jkb_ctl_verb_capture },
   { "decode", N_("FILE|-"), N_("Explain recorded bytes of a bus (needs no daemon)"),
     "jkbmsctl decode --json garage.bin", 1, 1, jkb_ctl_verb_decode },
   { "doctor", N_("[BUS|PORT]"), N_("Say what is wrong with a bus or a port"),
     "jkbmsctl doctor /dev/ttyUSB0", 0, 1, jkb_ctl_verb_doctor },
   { "ports", NULL, N_("List the serial adapters of this machine"), "jkbmsctl ports", 0, 0,
     jkb_ctl_verb_ports },
-  { "complete", "WHAT", NULL, NULL, 1, 1, jkb_ctl_verb_complete },
+  { "complete", "WHAT [OF]", NULL, NULL, 1, 2, jkb_ctl_verb_complete },
 };
 
 const JkbCtlVerb *
@@ -85,7 +112,7 @@ append_verbs (GString *out, const char *first_word)
         continue;
       left = g_strjoin (" ", verb->name, verb->arguments != NULL ? _(verb->arguments) : NULL, NULL);
       g_string_append_printf (out, "\n  %s%*s  %s", left,
-                              MAX (0, 16 - (int) g_utf8_strlen (left, -1)), "", _(verb->summary));
+                              MAX (0, 20 - (int) g_utf8_strlen (left, -1)), "", _(verb->summary));
     }
 }
 

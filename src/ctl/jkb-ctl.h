@@ -89,6 +89,19 @@ int jkb_ctl_verb_mqtt_show (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char 
 int jkb_ctl_verb_forget (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv);
 int jkb_ctl_verb_doctor (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv);
 int jkb_ctl_verb_ports (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv);
+int jkb_ctl_verb_set (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv);
+int jkb_ctl_verb_settings (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv);
+int jkb_ctl_verb_apply (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv);
+int jkb_ctl_verb_snapshots (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv);
+int jkb_ctl_verb_restore (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv);
+int jkb_ctl_verb_bus_add (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv);
+int jkb_ctl_verb_bus_set (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv);
+int jkb_ctl_verb_bus_remove (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv);
+int jkb_ctl_verb_bus_scan (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv);
+int jkb_ctl_verb_mqtt_set (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv);
+int jkb_ctl_verb_capture (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv);
+int jkb_ctl_verb_config_show (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv);
+int jkb_ctl_verb_config_reset (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv);
 int jkb_ctl_verb_complete (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv);
 
 G_END_DECLS

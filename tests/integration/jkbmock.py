@@ -7,9 +7,14 @@
     mock.add_bms("garage", 1, live={"current": -3.5}, unavailable=["state_of_charge"])
     mock.change("garage_1", "Telemetry", {"Current": jkbmock.double(1.25)})
     mock.errors["Forget"] = ("io.github.jkbmsd1.Error.NotAuthorized", "ask the admin")
+    mock.replies["Validate"] = lambda arguments: [("balancer", "…Error.ReadOnly", "a sentence")]
+
+Properties can be set.  mock.arguments has what the methods were called with.
 """
 
 import math
+import os
+import re
 import sys
 import threading
 import time
@@ -26,7 +31,18 @@ MANAGER_XML = """<node><interface name="org.freedesktop.DBus.ObjectManager">
 <signal name="InterfacesRemoved"><arg type="o"/><arg type="as"/></signal>
 </interface></node>"""
 
-METHODS = {"Bms": ["Forget", "Refresh"], "Bus": ["Reconnect", "Scan"]}
+# {interface: {method: (arguments, answer)}}
+METHODS = {
+    "Bms": {"Forget": ("", ""), "Refresh": ("", "")},
+    "Bus": {"Reconnect": ("", ""), "Scan": ("", ""), "StartCapture": ("h", ""),
+            "StopCapture": ("", "")},
+    "Settings": {"Apply": ("a{sv}", "a{sv}"), "Validate": ("a{sv}", "a(sss)"),
+                 "Snapshots": ("", "a(st)"), "Restore": ("s", "")},
+    "Manager": {"AddBus": ("ssa{sv}", "o"), "RemoveBus": ("s", ""), "Reload": ("", ""),
+                "GetConfig": ("", "a{sa{ss}}"), "GetConfigOrigins": ("", "a{sa{ss}}"),
+                "ResetConfig": ("ss", "")},
+    "Mqtt": {"SetPassword": ("s", ""), "Reconnect": ("", ""), "Republish": ("", "")},
+}
 
 # key: (D-Bus type, a usual value)
 LIVE = {
@@ -54,17 +70,35 @@ LIVE = {
     "detail_log_entry_count": ("u", 12),
 }
 SETTINGS = {
-    "smart_sleep_voltage": ("d", 3.5), "cell_voltage_overvoltage_protection": ("d", 3.65),
+    "smart_sleep_voltage": ("d", 3.5), "cell_voltage_overvoltage_recovery": ("d", 3.5),
+    "cell_voltage_overvoltage_protection": ("d", 3.65),
     "max_charge_current": ("d", 100.0), "charge_undertemperature_protection": ("d", -2.0),
     "cell_count": ("u", 15), "charging_switch": ("b", True), "discharging_switch": ("b", False),
     "balancer": ("b", True), "multiplexed_port_mode": ("s", "rs485"), "device_address": ("u", 1),
     "connection_wire_resistances": ("ad", [0.052] * 16), "heating_start_temperature": ("d", 5.0),
+    "heating_switch": ("b", False),
 }
 INFO = {
     "model": ("s", "JK_PB2A16S20P"), "hardware_version": ("s", "15A"),
     "software_version": ("s", "15.30"), "serial_number": ("s", "404092A2380041"),
     "manufacturing_date": ("s", "240401"), "power_on_count": ("u", 17), "uptime": ("t", 3600),
 }
+
+
+def _apply(values):
+    """Everything was written and read back."""
+    kinds = {"bool": "b", "int": "u", "float": "d", "str": "s"}
+    return {key: GLib.Variant(kinds[type(value).__name__], value) for key, value in values.items()}
+
+
+USUAL = {"Apply": _apply, "Validate": lambda values: [], "Snapshots": lambda: [],
+         "AddBus": lambda name, uri, options: f"{ROOT}/bus/{name}", "GetConfig": lambda: {},
+         "GetConfigOrigins": lambda: {}}
+
+
+def _split(signature):
+    """The single types of a signature: "ssa{sv}" is s, s and a{sv}."""
+    return re.findall(r"a\{.*?\}|\w", signature)
 
 
 def double(value):
@@ -93,7 +127,10 @@ class Mock(Part):
         self.address = address
         self.objects = {}  # path: {short interface: {property: Variant}}
         self.errors = {}   # method: (D-Bus error, sentence)
+        self.replies = {}  # method: function of its arguments that returns its answer
         self.calls = []    # (path, method)
+        self.arguments = []  # (method, argument, argument …)
+        self.fds = []      # that came with a call
         self.loop = None
         self.put(ROOT, "Manager", {"Version": GLib.Variant("s", "0.1.0")})
 
@@ -164,8 +201,14 @@ class Mock(Part):
             if (path, interface) in self.registered:
                 continue
             members = "".join(f'<property name="{name}" type="{value.get_type_string()}" '
-                              'access="read"/>' for name, value in values.items())
-            members += "".join(f'<method name="{name}"/>' for name in METHODS.get(interface, []))
+                              'access="readwrite"/>' for name, value in values.items())
+            members += "".join(
+                f'<method name="{name}">'
+                + "".join(f'<arg type="{kind}" direction="in"/>' for kind in _split(arguments))
+                + (f'<arg type="{answer}" direction="out"/>' if answer else "") + "</method>"
+                for name, (arguments, answer) in METHODS.get(interface, {}).items())
+            if interface == "Settings":
+                members += '<signal name="WriteProgress"><arg type="u"/><arg type="u"/></signal>'
             node = Gio.DBusNodeInfo.new_for_xml(
                 f'<node><interface name="{NAME}.{interface}">{members}</interface></node>')
             self.registered[path, interface] = self.connection.register_object(
@@ -174,16 +217,31 @@ class Mock(Part):
     def _on_get(self, _connection, _sender, path, interface, name):
         return self.objects[path][interface.rpartition(".")[2]][name]
 
-    def _on_call(self, _connection, _sender, path, _interface, method, _arguments, invocation):
+    def _on_call(self, _connection, _sender, path, interface, method, arguments, invocation):
         self.calls.append((path, method))
+        self.arguments.append((method, *arguments.unpack()))
+        fds = invocation.get_message().get_unix_fd_list()
+        self.fds += [os.dup(fd) for fd in fds.steal_fds()] if fds else []
+        interface = interface.rpartition(".")[2]
         if method in self.errors:
             invocation.return_dbus_error(*self.errors[method])
         elif method == "GetManagedObjects":
             objects = {path: {f"{NAME}.{name}": values for name, values in interfaces.items()}
                        for path, interfaces in self.objects.items()}
             invocation.return_value(GLib.Variant("(a{oa{sa{sv}}})", (objects,)))
-        else:
+        elif method == "Set":
+            self._set(path, *arguments.unpack()[:2], arguments.get_child_value(2).get_variant())
             invocation.return_value(None)
+        else:
+            answer = METHODS[interface][method][1]
+            value = self.replies.get(method, USUAL.get(method, lambda *unused: None))(
+                *arguments.unpack())
+            invocation.return_value(GLib.Variant(f"({answer})", (value,)) if answer else None)
+
+    def _set(self, path, interface, name, value):
+        self.objects[path][interface.rpartition(".")[2]][name] = value
+        self._emit(path, "org.freedesktop.DBus.Properties", "PropertiesChanged",
+                   GLib.Variant("(sa{sv}as)", (interface, {name: value}, [])))
 
     def _emit(self, path, interface, signal, arguments):
         if self.loop is not None:

@@ -46,6 +46,11 @@ def columns(text):
 
 def on_terminal(bus, *arguments, width=80, env=None):
     """What it prints to a terminal of that width."""
+    return dialogue(bus, *arguments, width=width, env=env)[1]
+
+
+def dialogue(bus, *arguments, answer=None, width=80, env=None):
+    """(exit status, what a terminal showed) when the answer is typed to its first question."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
     environment = {"LC_ALL": "C.UTF-8", "TERM": "xterm-256color", "PATH": os.environ["PATH"],
@@ -62,9 +67,12 @@ def on_terminal(bus, *arguments, width=80, env=None):
         if not piece:
             break
         out += piece
+        if answer and out.endswith((b": ", b"] ")):
+            os.write(master, answer.encode())
+            answer = None
     child.wait(30 * FACTOR)
     os.close(master)
-    return out.decode().replace("\r\n", "\n")
+    return child.returncode, out.decode().replace("\r\n", "\n")
 
 
 class Base(jkbtest.Case):
@@ -110,7 +118,9 @@ class HelpTest(Base):
     def test_every_verb_explains_itself(self):
         verbs = self.verbs()
         for expected in ("list", "show", "get", "monitor", "decode", "health", "bus list",
-                         "mqtt show", "forget"):
+                         "mqtt show", "forget", "set", "settings", "apply", "bus add",
+                         "bus remove", "bus scan", "mqtt set", "capture", "config show",
+                         "config reset", "snapshots", "restore"):
             self.assertIn(expected, verbs)
         for verb in verbs:
             with self.subTest(verb):
@@ -356,13 +366,35 @@ COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _jkbmsctl; printf '%s\\n' "${COMPREPL
         self.assertIn("list", self.complete(""))
         self.assertNotIn("complete", self.complete(""))
         self.assertEqual(self.complete("mon"), ["monitor"])
-        self.assertEqual(self.complete("bus", ""), ["list"])
+        self.assertEqual(self.complete("bus", ""), ["list", "add", "set", "remove", "scan"])
+        self.assertEqual(self.complete("config", "r"), ["reset"])
         self.assertEqual(self.complete("show", "garage_1"), ["garage_1", "garage_10"])
         self.assertEqual(self.complete("get", "garage_1", "settings."), ["settings.cell_count"])
         self.assertIn("--keyvalue", self.complete("show", "--"))
         self.assertEqual(self.complete("monitor", "garage_1", "garage_2"), ["garage_2"])
         self.assertEqual(self.complete("doctor", "g"), ["garage"])
         self.assertEqual(self.complete("--bus-address", ""), [])
+
+    def test_bash_of_what_changes(self):
+        self.start_mock()
+        self.assertEqual(self.complete("set", "garage_2"), ["garage_2"])
+        self.assertEqual(self.complete("set", "garage_1", "balanc"),
+                         ["balance_trigger_voltage=", "balancer=", "balancing_start_voltage="])
+        self.assertEqual(self.complete("set", "garage_1", "balancer", "="), ["on", "off"])
+        self.assertEqual(self.complete("set", "garage_1", "balancer", "=", "of"), ["off"])
+        self.assertEqual(self.complete("set", "garage_1", "balancer", "=", "off", "max_ch"),
+                         ["max_charge_current="])
+        self.assertNotIn("device_address=", self.complete("set", "garage_1", ""))
+        self.assertEqual(self.complete("settings", "garage_1", "--diff", "garage_10"),
+                         ["garage_10"])
+        self.mock.replies["Snapshots"] = lambda: [("20261122T081500.000Z", 1)]
+        self.assertEqual(self.complete("restore", "garage_1", ""), ["20261122T081500.000Z"])
+        self.assertEqual(self.complete("bus", "scan", ""), ["garage"])
+        self.assertEqual(self.complete("bus", "set", "garage", "mode", "="),
+                         ["auto", "listen", "poll"])
+        self.assertEqual(self.complete("bus", "add", "a", "tcp:h", "poll"), ["poll-interval="])
+        self.assertEqual(self.complete("mqtt", "set", "topic"), ["topic-prefix="])
+        self.assertEqual(self.complete("capture", ""), ["garage"])
 
     def test_no_daemon(self):
         self.assertEqual(self.complete("show", ""), [])
