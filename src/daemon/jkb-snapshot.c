@@ -12,6 +12,7 @@
 
 #include "core/jkb-error.h"
 #include "core/jkb-log.h"
+#include "wire/jkb-crc.h"
 #include "wire/jkb-decode.h"
 #include "wire/jkb-text.h"
 
@@ -272,7 +273,8 @@ jkb_snapshot_load (const char *state_dir, const char *id, const char *name,
   g_autofree char *hex
       = file != NULL ? g_key_file_get_string (file, "snapshot", "frame", NULL) : NULL;
 
-  if (frame_from_hex (hex, settings))
+  if (frame_from_hex (hex, settings)
+      && jkb_sum8 (settings, JKB_FRAME_SIZE - 1) == settings[JKB_FRAME_SIZE - 1])
     return TRUE;
   g_set_error (error, JKB_ERROR, JKB_ERROR_NOT_FOUND, "%s has no snapshot called '%s'", id, name);
   return FALSE;

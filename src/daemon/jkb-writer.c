@@ -450,6 +450,8 @@ jkb_writer_report_interrupted (JkbWriter *self)
 GVariant *
 jkb_writer_list_snapshots (JkbWriter *self, JkbBms *bms)
 {
+  if (self->state_dir == NULL)
+    return g_variant_new ("a(st)", NULL);
   return jkb_snapshot_list (self->state_dir, jkb_bms_get_id (bms));
 }
 
@@ -461,6 +463,12 @@ jkb_writer_load_snapshot (JkbWriter *self, JkbBms *bms, const char *name, GError
   guint8 frame[JKB_FRAME_SIZE];
   JkbValues then;
 
+  if (self->state_dir == NULL)
+    {
+      g_set_error (error, JKB_ERROR, JKB_ERROR_NOT_FOUND, "No snapshot is kept: there is no state "
+                                                          "directory");
+      return NULL;
+    }
   if (!jkb_snapshot_load (self->state_dir, jkb_bms_get_id (bms), name, frame, error))
     return NULL;
   jkb_decode (frame, &then);

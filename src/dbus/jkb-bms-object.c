@@ -6,6 +6,8 @@
  */
 #include "dbus/jkb-objects.h"
 
+#include "core/jkb-error.h"
+#include "dbus/jkb-settings-interface.h"
 #include "dbus/jkb-table-info.h"
 #include "dbus/jkb-table-skeleton.h"
 #include "dbus/jkb-xml-skeleton.h"
@@ -84,8 +86,22 @@ call_forget (JkbDaemon *daemon, gpointer object, GVariant *parameters, GVariant 
   return jkb_registry_forget (jkb_daemon_get_registry (daemon), jkb_bms_get_id (object), error);
 }
 
+static gboolean
+call_refresh (JkbDaemon *daemon, gpointer object, GVariant *parameters, GVariant **reply,
+              GError **error)
+{
+  JkbBus *bus = jkb_daemon_find_bus (daemon, jkb_bms_get_bus_name (object));
+
+  if (bus != NULL)
+    return jkb_bus_refresh (bus, jkb_bms_get_address (object), error);
+  g_set_error (error, JKB_ERROR, JKB_ERROR_NOT_FOUND, "Bus %s is not configured any more",
+               jkb_bms_get_bus_name (object));
+  return FALSE;
+}
+
 static const JkbXmlMethod methods[] = {
   { "Forget", JKB_ACTION_CONFIGURE, call_forget },
+  { "Refresh", JKB_ACTION_CONFIGURE, call_refresh },
   { NULL, NULL, NULL },
 };
 
@@ -108,13 +124,28 @@ peek_values (gpointer bms, JkbGroup group)
   return jkb_bms_peek_values (bms, group);
 }
 
+static void
+add_group (JkbObject *self, JkbGroup group, JkbBms *bms)
+{
+  JkbSkeleton *skeleton = jkb_table_skeleton_new (group, peek_values, G_OBJECT (bms));
+
+  if (group == JKB_GROUP_SETTINGS)
+    {
+      JkbXmlSkeleton *identity = JKB_XML_SKELETON (jkb_object_find (self, BMS_INTERFACE));
+
+      jkb_settings_interface_serve (skeleton, jkb_xml_skeleton_get_policy (identity),
+                                    jkb_xml_skeleton_get_daemon (identity), bms);
+    }
+  jkb_object_add (self, skeleton);
+}
+
 void
 jkb_bms_object_update (JkbObject *self, JkbBms *bms)
 {
   for (JkbGroup group = JKB_GROUP_LIVE; group < JKB_N_GROUPS; group++)
     if (jkb_bms_peek_values (bms, group) != NULL
         && jkb_object_find (self, jkb_table_interface_name (group)) == NULL)
-      jkb_object_add (self, jkb_table_skeleton_new (group, peek_values, G_OBJECT (bms)));
+      add_group (self, group, bms);
 }
 
 void

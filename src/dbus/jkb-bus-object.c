@@ -140,8 +140,16 @@ call_reconnect (JkbDaemon *daemon, gpointer object, GVariant *parameters, GVaria
   return TRUE;
 }
 
+static gboolean
+call_scan (JkbDaemon *daemon, gpointer object, GVariant *parameters, GVariant **reply,
+           GError **error)
+{
+  return jkb_bus_scan (object, error);
+}
+
 static const JkbXmlMethod methods[] = {
   { "Reconnect", JKB_ACTION_CONFIGURE, call_reconnect },
+  { "Scan", JKB_ACTION_CONFIGURE, call_scan },
   { NULL, NULL, NULL },
 };
 

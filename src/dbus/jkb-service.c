@@ -8,6 +8,8 @@
 
 #include "dbus/jkb-dbus-link.h"
 #include "dbus/jkb-objects.h"
+#include "dbus/jkb-set-guard.h"
+#include "dbus/jkb-table-info.h"
 
 /* Health and clock change without telling: looked at with the next tick after the first, and at the
  * latest after the second. */
@@ -229,6 +231,18 @@ on_configured (JkbDaemon *daemon, JkbService *self)
 
 /* ---- connection ---- */
 
+/* Filled in before the first connection: other threads read it. */
+static GDBusInterfaceInfo *guarded[JKB_N_GROUPS + 1];
+
+static void
+guard (GDBusConnection *connection)
+{
+  for (JkbGroup group = JKB_GROUP_LIVE; group < JKB_N_GROUPS; group++)
+    if (guarded[group] == NULL)
+      guarded[group] = jkb_table_info (group);
+  jkb_set_guard_add (connection, guarded);
+}
+
 static void
 settle_all (JkbService *self)
 {
@@ -257,6 +271,7 @@ on_connection (GDBusConnection *connection, gpointer user_data)
       g_dbus_object_manager_server_set_connection (self->manager, NULL);
       return;
     }
+  guard (connection);
   settle_all (self);
   if (!g_dbus_interface_skeleton_export (G_DBUS_INTERFACE_SKELETON (interface), connection,
                                          JKB_DBUS_PATH, &error))

@@ -5,6 +5,8 @@
  */
 #include "dbus/jkb-table-info.h"
 
+#include "dbus/jkb-settings-members.h"
+
 static const struct
 {
   const char *name;
@@ -13,7 +15,12 @@ static const struct
   [JKB_GROUP_LIVE] = { "io.github.jkbmsd1.Telemetry",
                        "What the BMS measures and does now. Current and power are positive while "
                        "charging." },
-  [JKB_GROUP_SETTINGS] = { "io.github.jkbmsd1.Settings", "What the BMS is set to." },
+  [JKB_GROUP_SETTINGS] = { "io.github.jkbmsd1.Settings",
+                           "What the BMS is set to. Setting a property writes it to the BMS; the "
+                           "answer comes when it was read back and matches, or with an error within "
+                           "10 s. Needs io.github.jkbmsd1.write-settings, for settings of "
+                           "class C io.github.jkbmsd1.write-protection, and access= in [writes] of "
+                           "the configuration." },
   [JKB_GROUP_INFO] = { "io.github.jkbmsd1.Info",
                        "What the BMS says about itself. A bus that is only listened to seldom "
                        "carries it." },
@@ -131,6 +138,12 @@ jkb_table_describe (const JkbField *field)
   return g_string_free (doc, FALSE);
 }
 
+static gboolean
+is_written (const JkbField *field)
+{
+  return field->write_class != JKB_CLASS_NONE && field->write_class != JKB_CLASS_X;
+}
+
 static GDBusAnnotationInfo **
 doc_annotation (char *text)
 {
@@ -144,7 +157,7 @@ doc_annotation (char *text)
 }
 
 static GDBusPropertyInfo *
-property_info (const char *name, const char *signature, char *doc)
+property_info (const char *name, const char *signature, gboolean writable, char *doc)
 {
   GDBusPropertyInfo *info = g_new0 (GDBusPropertyInfo, 1);
 
@@ -152,6 +165,8 @@ property_info (const char *name, const char *signature, char *doc)
   info->name = g_strdup (name);
   info->signature = (char *) signature;
   info->flags = G_DBUS_PROPERTY_INFO_FLAGS_READABLE;
+  if (writable)
+    info->flags |= G_DBUS_PROPERTY_INFO_FLAGS_WRITABLE;
   info->annotations = doc_annotation (doc);
   return info;
 }
@@ -168,14 +183,20 @@ build (JkbGroup group)
       const JkbField *field = &jkb_fields[id];
 
       jkb_field_dbus_name (field, name);
-      g_ptr_array_add (properties, property_info (name, field->dbus, jkb_table_describe (field)));
+      g_ptr_array_add (properties, property_info (name, field->dbus, is_written (field),
+                                                  jkb_table_describe (field)));
     }
-  g_ptr_array_add (properties, property_info (JKB_UNAVAILABLE, "as",
+  g_ptr_array_add (properties, property_info (JKB_UNAVAILABLE, "as", FALSE,
                                               g_strdup ("The keys that are unknown now.")));
   g_ptr_array_add (properties, NULL);
   info->ref_count = -1; /* static: never freed */
   info->name = (char *) interfaces[group].name;
   info->properties = (GDBusPropertyInfo **) g_ptr_array_free (properties, FALSE);
+  if (group == JKB_GROUP_SETTINGS)
+    {
+      info->methods = (GDBusMethodInfo **) jkb_settings_methods;
+      info->signals = (GDBusSignalInfo **) jkb_settings_signals;
+    }
   info->annotations = doc_annotation (g_strconcat (interfaces[group].doc, UNKNOWN_DOC, NULL));
   return info;
 }

@@ -17,6 +17,9 @@ struct _JkbTableSkeleton
   JkbGroup group;
   JkbPeekValuesFunc peek;
   GObject *source;
+  JkbTableCallFunc call; /* NULL: the interface has no methods */
+  gpointer call_data;
+  GDestroyNotify call_destroy;
   JkbValues known; /* what readers were told last */
 };
 
@@ -159,10 +162,37 @@ jkb_table_skeleton_settle (JkbSkeleton *skeleton)
   self->known = *peek_values (self);
 }
 
+gpointer
+jkb_table_skeleton_get_source (JkbSkeleton *self)
+{
+  return JKB_TABLE_SKELETON (self)->source;
+}
+
+static void
+jkb_table_skeleton_call (JkbSkeleton *skeleton, GDBusMethodInvocation *invocation)
+{
+  JkbTableSkeleton *self = JKB_TABLE_SKELETON (skeleton);
+
+  self->call (skeleton, invocation, self->call_data);
+}
+
+void
+jkb_table_skeleton_set_call (JkbTableSkeleton *self, JkbTableCallFunc call, gpointer user_data,
+                             GDestroyNotify destroy)
+{
+  self->call = call;
+  self->call_data = user_data;
+  self->call_destroy = destroy;
+}
+
 static void
 jkb_table_skeleton_finalize (GObject *object)
 {
-  g_object_unref (JKB_TABLE_SKELETON (object)->source);
+  JkbTableSkeleton *self = JKB_TABLE_SKELETON (object);
+
+  if (self->call_destroy != NULL)
+    self->call_destroy (self->call_data);
+  g_object_unref (self->source);
   G_OBJECT_CLASS (jkb_table_skeleton_parent_class)->finalize (object);
 }
 
@@ -175,6 +205,7 @@ jkb_table_skeleton_class_init (JkbTableSkeletonClass *klass)
   skeleton_class->read = jkb_table_skeleton_read;
   skeleton_class->differs = jkb_table_skeleton_differs;
   skeleton_class->settle = jkb_table_skeleton_settle;
+  skeleton_class->call = jkb_table_skeleton_call;
 }
 
 static void

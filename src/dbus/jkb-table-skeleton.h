@@ -23,4 +23,13 @@ typedef const JkbValues *(*JkbPeekValuesFunc) (gpointer source, JkbGroup group);
  */
 JkbSkeleton *jkb_table_skeleton_new (JkbGroup group, JkbPeekValuesFunc peek, GObject *source);
 
+/* Returns: (transfer none) */
+gpointer jkb_table_skeleton_get_source (JkbSkeleton *self);
+
+/* A method call, or the Set of a property; consumes @invocation. */
+typedef void (*JkbTableCallFunc) (JkbSkeleton *self, GDBusMethodInvocation *invocation,
+                                  gpointer user_data);
+void jkb_table_skeleton_set_call (JkbTableSkeleton *self, JkbTableCallFunc call, gpointer user_data,
+                                  GDestroyNotify destroy);
+
 G_END_DECLS

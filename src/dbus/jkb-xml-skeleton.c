@@ -207,3 +207,15 @@ jkb_xml_skeleton_new (const JkbXmlInterface *interface, JkbAuthPolicy policy, Jk
   jkb_skeleton_settle (JKB_SKELETON (self));
   return JKB_SKELETON (self);
 }
+
+JkbAuthPolicy
+jkb_xml_skeleton_get_policy (JkbXmlSkeleton *self)
+{
+  return self->policy;
+}
+
+JkbDaemon *
+jkb_xml_skeleton_get_daemon (JkbXmlSkeleton *self)
+{
+  return self->daemon;
+}

@@ -54,4 +54,8 @@ typedef struct
 JkbSkeleton *jkb_xml_skeleton_new (const JkbXmlInterface *interface, JkbAuthPolicy policy,
                                    JkbDaemon *daemon, GObject *object);
 
+/* What it was made with, for the other interfaces of its object. */
+JkbAuthPolicy jkb_xml_skeleton_get_policy (JkbXmlSkeleton *self);
+JkbDaemon *jkb_xml_skeleton_get_daemon (JkbXmlSkeleton *self);
+
 G_END_DECLS

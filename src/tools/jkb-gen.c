@@ -43,7 +43,8 @@ static const char reference_head[]
       "power are positive while charging.\n"
       "\n"
       "Plausible: a value outside counts as unknown. Class: who may write a setting: A harmless,\n"
-      "B changes operation, C a wrong value can stop the system or harm cells, X never written.\n";
+      "B changes operation, C a wrong value can stop the system or harm cells, X never written.\n"
+      "How settings are written: [dbus.md](dbus.md).\n";
 
 static char *
 describe_values (const JkbField *field)

@@ -24,7 +24,7 @@ static const struct
     "PollInterval:d ReconnectMax:d ReconnectMin:d Reconnects:t:false ReplyTimeout:d "
     "RequestsSeen:t:false Resyncs:t:false Role:s SettingsInterval:d State:s "
     "UnattributedFrames:t:false Uri:s Writable:b",
-    "Reconnect" },
+    "Reconnect Scan" },
   { ROOT "/mqtt", "Mqtt",
     "CaFile:s CellsInterval:d CertFile:s ClientId:s Connected:b DiscoveryPrefix:s Dropped:t:false "
     "Enabled:b Interval:d KeyFile:s LastError:s Published:t:false Queued:u:false TopicPrefix:s "
@@ -33,7 +33,7 @@ static const struct
   { BMS, "Bms",
     "Address:u:const Bus:o:const Id:s:const LastSeen:t:false Model:s Name:s Online:b "
     "SerialNumber:s",
-    "Forget" },
+    "Forget Refresh" },
 };
 
 static GDBusNodeInfo *
