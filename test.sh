@@ -17,6 +17,7 @@ case "${1-}" in
 esac
 
 passed=0 failed=0 skipped=0
+no_aslr= # "setarch ... -R" where clang's run-time library needs it
 
 title () { printf '\n== %s (%d:%02d)\n' "$*" $((SECONDS / 60)) $((SECONDS % 60)); }
 pass () { passed=$((passed + 1)); }
@@ -30,7 +31,7 @@ finish ()
   echo
   echo "$line"
   [ $failed -eq 0 ]
-  exit
+  exit $?
 }
 
 # check NAME COMMAND...: one check; its output is shown only when it fails.
@@ -59,13 +60,34 @@ build ()
   ninja -C "$dir"
 }
 
+# The tests mostly wait, so the next build is made meanwhile, at low priority.
+# begin_build NAME OPTION... with CC set; end_build NAME TITLE is the check.
+declare -A build_job
+begin_build ()
+{
+  mkdir -p build
+  (renice -n 10 $BASHPID >/dev/null; build "$@") >"build/$1.log" 2>&1 &
+  build_job[$1]=$!
+}
+
+end_build ()
+{
+  if wait "${build_job[$1]}"; then
+    pass
+  else
+    tail -n 60 "build/$1.log"
+    fail "$2"
+    return 1
+  fi
+}
+
 # run_tests NAME ARGUMENT...: the Meson tests of build/NAME.
 run_tests ()
 {
   local name=$1 dir=build/$1 counts p f s
   shift
   rm -f "$dir/meson-logs/testlog.json"
-  ${no_aslr-} meson test -C "$dir" --no-rebuild --print-errorlogs --num-processes 2 "$@" |
+  $no_aslr meson test -C "$dir" --no-rebuild --print-errorlogs --num-processes $((2 * $(nproc))) "$@" |
     grep -Ev '^(\s*$|Full log written)'
   counts=$(scripts/test-results.py "$name" "$dir/meson-logs/testlog.json") || counts='0 1 0'
   read -r p f s <<<"$counts"
@@ -77,31 +99,49 @@ run_tests ()
 sanitizer_works ()
 {
   local program=build/probe-$$
-  no_aslr=
   mkdir -p build
   echo 'int main (void) { return 0; }' | clang -x c -fsanitize="$1" -o "$program" - 2>/dev/null || return 1
   if ! "$program" 2>/dev/null; then
+    setarch "$(uname -m)" -R "$program" 2>/dev/null || { rm -f "$program"; return 1; }
     no_aslr="setarch $(uname -m) -R"
-    $no_aslr "$program" 2>/dev/null || { rm -f "$program"; return 1; }
   fi
   rm -f "$program"
 }
 
+fuzz ()
+{
+  local name=$1 corpus=build/corpus/$1
+  local -a seeds=()
+  mkdir -p "$corpus"
+  [ ! -d "tests/fuzz/corpus/$name" ] || seeds=("tests/fuzz/corpus/$name")
+  $no_aslr "build/asan/tests/fuzz/$name" -max_total_time=$fuzz_seconds -print_final_stats=1 \
+    -artifact_prefix="build/corpus/$name-" "$corpus" "${seeds[@]}"
+}
+
+# All of them, as many at a time as there are cores.
 run_fuzzers ()
 {
-  local fuzzer name corpus
-  local -a seeds
+  local fuzzer name
+  local -A job=()
   for fuzzer in build/asan/tests/fuzz/fuzz-*; do
     [ -f "$fuzzer" ] && [ -x "$fuzzer" ] || continue
     name=$(basename "$fuzzer")
-    corpus=build/corpus/$name
-    mkdir -p "$corpus"
-    seeds=()
-    [ ! -d "tests/fuzz/corpus/$name" ] || seeds=("tests/fuzz/corpus/$name")
-    check "fuzzer $name" $no_aslr "$fuzzer" -max_total_time=$fuzz_seconds -print_final_stats=1 \
-      -artifact_prefix="build/corpus/$name-" "$corpus" "${seeds[@]}"
+    [ "$(jobs -pr | wc -l)" -lt "$(nproc)" ] || wait -n
+    fuzz "$name" >"build/$name.log" 2>&1 &
+    job[$name]=$!
+  done
+  for name in "${!job[@]}"; do
+    if wait "${job[$name]}"; then
+      pass
+      echo "$name: $(sed -n 's/.*number_of_executed_units: *//p' "build/$name.log") executions"
+    else
+      tail -n 60 "build/$name.log"
+      fail "fuzzer $name"
+    fi
   done
 }
+
+trap 'kill $(jobs -pr) 2>/dev/null' EXIT
 
 title 'Packages'
 if ! install_packages "${build_packages[@]}" "${run_packages[@]}" "${test_packages[@]}"; then
@@ -116,40 +156,49 @@ for script in demo.sh test.sh bench.sh scripts/*.sh .ci/run; do
 done
 check 'the tree' scripts/check-tree.py
 
-title 'gcc'
-if check 'gcc build without a warning' build gcc; then
-  run_tests gcc
+asan=no tsan=no
+if ! command -v clang >/dev/null; then
+  skip 'everything with clang: it is not installed'
+else
+  if sanitizer_works address,undefined; then
+    asan=yes
+  else
+    skip "the build with ASan and UBSan, and the fuzzers: clang's run-time library does not work here"
+  fi
+  if sanitizer_works thread; then
+    tsan=yes
+  else
+    skip "the build with TSan: clang's run-time library does not work here ($(uname -m))"
+  fi
 fi
 
-title 'clang with AddressSanitizer and UndefinedBehaviorSanitizer'
+title 'gcc'
+gcc_good=no
+check 'gcc build without a warning' build gcc && gcc_good=yes
+[ $asan = no ] || CC=clang begin_build asan -Db_sanitize=address,undefined -Db_lundef=false -Dfuzzers=true
+[ $gcc_good = no ] || run_tests gcc
+
 export ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:exitcode=99
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 export TSAN_OPTIONS=halt_on_error=0:exitcode=66:second_deadlock_stack=1:suppressions=$PWD/tests/tsan.supp
 export LSAN_OPTIONS=suppressions=$PWD/tests/lsan.supp:print_suppressions=0
 export JKB_TEST_FACTOR=4 G_SLICE=always-malloc
-if ! command -v clang >/dev/null; then
-  skip 'everything with clang: it is not installed'
-  finish
+
+if [ $asan = yes ]; then
+  title 'clang with AddressSanitizer and UndefinedBehaviorSanitizer'
+  end_build asan 'clang build without a warning, with ASan and UBSan' || asan=no
 fi
-if sanitizer_works address,undefined; then
-  if CC=clang check 'clang build without a warning, with ASan and UBSan' \
-       build asan -Db_sanitize=address,undefined -Db_lundef=false -Dfuzzers=true; then
-    run_tests asan --timeout-multiplier 4 --no-suite plain
-    title "Fuzzers, $fuzz_seconds s each"
-    run_fuzzers
-  fi
-else
-  skip "the builds with ASan and UBSan, and the fuzzers: clang's run-time library does not work here"
+[ $tsan = no ] || CC=clang begin_build tsan -Db_sanitize=thread -Db_lundef=false
+[ $asan = no ] || run_tests asan --timeout-multiplier 4 --no-suite plain
+
+if [ $tsan = yes ]; then
+  title 'clang with ThreadSanitizer: what crosses threads'
+  ! end_build tsan 'clang build with TSan' || run_tests tsan --timeout-multiplier 4 --suite tsan
 fi
 
-title 'clang with ThreadSanitizer: what crosses threads'
-if sanitizer_works thread; then
-  if CC=clang check 'clang build with TSan' \
-       build tsan -Db_sanitize=thread -Db_lundef=false; then
-    run_tests tsan --timeout-multiplier 4 --suite tsan
-  fi
-else
-  skip "the build with TSan: clang's run-time library does not work on this machine ($(uname -m))"
+if [ $asan = yes ]; then
+  title "Fuzzers, $fuzz_seconds s each"
+  run_fuzzers
 fi
 
 title 'Result'
