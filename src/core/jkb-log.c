@@ -115,15 +115,17 @@ write_line (GLogLevelFlags level, const GLogField *fields, gsize n_fields, const
 {
   GLogField copy[MAX_FIELDS];
   g_autofree char *line = NULL;
+  g_autofree char *message = NULL; /* the journal shows this field and nothing else */
   gsize n = MIN (n_fields, MAX_FIELDS);
 
   if (to_journal)
     {
+      message = g_strconcat (subject != NULL ? subject : "", subject != NULL ? ": " : "", text, NULL);
       for (gsize i = 0; i < n; i++)
         {
           copy[i] = fields[i];
           if (g_str_equal (copy[i].key, "MESSAGE"))
-            copy[i].value = text;
+            copy[i].value = message;
         }
       if (g_log_writer_journald (level, copy, n, NULL) == G_LOG_WRITER_HANDLED)
         return;
