@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * SPDX-FileCopyrightText: the jkbmsd contributors
  *
- * Discovery documents. Availability and the state topic stand at the root, where all components share
- * them; a component names only what is its own. Templates are made so that null becomes "unknown".
- * Main thread only.
+ * Discovery documents. Availability and the state topic stand at the root, where all components
+ * share them; a component names only what is its own. Templates are made so that null becomes
+ * "unknown". Main thread only.
  */
 #include "mqtt/jkb-homeassistant.h"
 
@@ -12,22 +12,12 @@
 
 #include "bus/jkb-bus.h"
 #include "config.h"
-#include "mqtt/jkb-ha-writer.h"
+#include "mqtt/jkb-ha-control.h"
+#include "mqtt/jkb-ha-device.h"
 #include "mqtt/jkb-topic.h"
 #include "wire/jkb-alarm.h"
 
 #define N_(text) text
-#define SUPPORT_URL "https://github.com/jkbmsd/jkbmsd"
-
-/* What a component needs to know of its device. */
-typedef struct
-{
-  GString *out;
-  const JkbConfig *config;
-  char *device_id; /* "jkbmsd_garage_1" */
-  char *slug;      /* of the device's name, for entity ids */
-  char *bridge_availability;
-} Device;
 
 void
 jkb_ha_gone_free (JkbHaGone *gone)
@@ -55,85 +45,6 @@ jkb_ha_topic (const JkbConfig *config, const char *id)
   return g_strdup_printf ("%s/device/%s/config", config->homeassistant.prefix, device_id);
 }
 
-/* ---- parts that all documents share ---- */
-
-static void
-device_init (Device *device, GString *out, const JkbConfig *config, const char *id,
-             const char *name)
-{
-  device->out = out;
-  device->config = config;
-  device->device_id = jkb_ha_device_id (config, id);
-  device->slug = jkb_ha_slug (name);
-  if (device->slug[0] == '\0')
-    {
-      g_free (device->slug);
-      device->slug = jkb_ha_slug (id);
-    }
-  device->bridge_availability = jkb_topic_bridge (config->mqtt.topic_prefix, "availability");
-  g_string_assign (out, "{");
-}
-
-static void
-device_clear (Device *device)
-{
-  g_free (device->device_id);
-  g_free (device->slug);
-  g_free (device->bridge_availability);
-}
-
-static void
-append_origin (GString *out)
-{
-  jkb_ha_open (out, "origin", '{');
-  jkb_ha_string (out, "name", "jkbmsd");
-  jkb_ha_string (out, "sw_version", VERSION);
-  jkb_ha_string (out, "support_url", SUPPORT_URL);
-  g_string_append_c (out, '}');
-}
-
-/* Available while every one of these topics says "online". */
-static void
-append_availability (GString *out, const char *first, const char *second)
-{
-  const char *topics[] = { first, second, NULL };
-
-  jkb_ha_open (out, "availability", '[');
-  for (guint i = 0; topics[i] != NULL; i++)
-    {
-      if (i > 0)
-        g_string_append_c (out, ',');
-      g_string_append_c (out, '{');
-      jkb_ha_string (out, "topic", topics[i]);
-      g_string_append_c (out, '}');
-    }
-  g_string_append_c (out, ']');
-  if (second != NULL)
-    jkb_ha_string (out, "availability_mode", "all");
-}
-
-static void
-begin_component (const Device *device, const char *key, const char *platform)
-{
-  g_autofree char *unique_id = g_strdup_printf ("%s_%s", device->device_id, key);
-  g_autofree char *entity_id = g_strdup_printf ("%s.%s_%s", platform, device->slug, key);
-
-  jkb_ha_open (device->out, key, '{');
-  jkb_ha_string (device->out, "platform", platform);
-  jkb_ha_string (device->out, "unique_id", unique_id);
-  jkb_ha_string (device->out, "default_entity_id", entity_id);
-}
-
-static void
-end_component (const Device *device, JkbHaFlags flags)
-{
-  if ((flags & JKB_HA_DIAGNOSTIC) != 0)
-    jkb_ha_string (device->out, "entity_category", "diagnostic");
-  if ((flags & JKB_HA_DISABLED) != 0)
-    jkb_ha_boolean (device->out, "enabled_by_default", FALSE);
-  g_string_append_c (device->out, '}');
-}
-
 static void
 append_gone (GString *out, GPtrArray *gone)
 {
@@ -148,24 +59,6 @@ append_gone (GString *out, GPtrArray *gone)
 }
 
 /* ---- components of the field table ---- */
-
-static void
-append_template (GString *out, const JkbField *field, int item)
-{
-  g_autofree char *template = NULL;
-
-  if (field->kind == JKB_KIND_BOOL)
-    template = g_strdup_printf ("{{ value_json.%s | iif('ON', 'OFF', None) }}", field->key);
-  else if (field->kind == JKB_KIND_LIST)
-    template = g_strdup_printf ("{{ value_json.%s[%d] | default(None) }}", field->key, item);
-  else if (field->kind == JKB_KIND_FLAGS) /* a state holds 255 characters */
-    template = g_strdup_printf ("{{ None if value_json.%s is none else "
-                                "(value_json.%s | join(', '))[:255] or 'none' }}",
-                                field->key, field->key);
-  else
-    template = g_strdup_printf ("{{ value_json.%s }}", field->key);
-  jkb_ha_string (out, "value_template", template);
-}
 
 static gboolean
 is_number (const JkbField *field)
@@ -188,12 +81,7 @@ append_columns (GString *out, const JkbField *field)
                                                  : (int) jkb_field_decimals (field));
     }
   if (field->kind == JKB_KIND_ENUM)
-    {
-      jkb_ha_open (out, "options", '[');
-      for (guint i = 0; field->names[i] != NULL; i++)
-        jkb_ha_item (out, field->names[i]);
-      g_string_append_c (out, ']');
-    }
+    jkb_ha_options (out, field);
 }
 
 static const char *
@@ -221,15 +109,15 @@ component_key (const JkbField *field)
 }
 
 static void
-append_field (const Device *device, const JkbField *field, const JkbBmsTopics *topics)
+append_field (const JkbHaDevice *device, const JkbField *field, const JkbBmsTopics *topics)
 {
-  begin_component (device, component_key (field), platform_name (field->ha.platform));
+  jkb_ha_begin (device, component_key (field), platform_name (field->ha.platform));
   if ((field->ha.flags & JKB_HA_UNNAMED) == 0)
     jkb_ha_string (device->out, "name", field->label);
   append_columns (device->out, field);
   jkb_ha_optional (device->out, "state_topic", group_topic (field->group, field, topics));
-  append_template (device->out, field, 0);
-  end_component (device, field->ha.flags);
+  jkb_ha_template (device->out, field, 0);
+  jkb_ha_end (device, field->ha.flags);
 }
 
 static const char *
@@ -255,22 +143,33 @@ with_number (const char *label, guint number)
 }
 
 static void
-append_item (const Device *device, const JkbField *field, guint item, const JkbBmsTopics *topics)
+append_item (const JkbHaDevice *device, const JkbField *field, guint item, const JkbBmsTopics *topics)
 {
   g_autofree char *name = with_number (numbered_label (field), item + 1);
   char key[64];
 
   jkb_field_item_key (field, item, key, sizeof key);
-  begin_component (device, key, platform_name (field->ha.platform));
+  jkb_ha_begin (device, key, platform_name (field->ha.platform));
   jkb_ha_string (device->out, "name", name);
   append_columns (device->out, field);
   jkb_ha_string (device->out, "state_topic", group_topic (field->group, field, topics));
-  append_template (device->out, field, (int) item);
-  end_component (device, field->ha.flags);
+  jkb_ha_template (device->out, field, (int) item);
+  jkb_ha_end (device, field->ha.flags);
+}
+
+/* A component that changes its platform is sent once as gone under its old one: no key may be twice
+ * in a document. */
+static gboolean
+is_going (GPtrArray *gone, const char *key)
+{
+  for (guint i = 0; gone != NULL && i < gone->len; i++)
+    if (g_str_equal (((JkbHaGone *) g_ptr_array_index (gone, i))->key, key))
+      return TRUE;
+  return FALSE;
 }
 
 static void
-append_fields (const Device *device, JkbBms *bms, const JkbBmsTopics *topics)
+append_fields (const JkbHaDevice *device, JkbBms *bms, const JkbBmsTopics *topics, GPtrArray *gone)
 {
   JkbHaProfile profile = (JkbHaProfile) device->config->homeassistant.entities;
 
@@ -278,8 +177,14 @@ append_fields (const Device *device, JkbBms *bms, const JkbBmsTopics *topics)
     {
       const JkbField *field = &jkb_fields[id];
 
-      if (field->ha.platform == JKB_HA_NONE || field->ha.profile > profile
-          || !jkb_bms_has_field (bms, id))
+      if (!jkb_bms_has_field (bms, id) || is_going (gone, component_key (field)))
+        continue;
+      if (jkb_ha_is_control (device->config, bms, field))
+        {
+          jkb_ha_control (device, bms, field, component_key (field), topics->settings);
+          continue;
+        }
+      if (field->ha.platform == JKB_HA_NONE || field->ha.profile > profile)
         continue;
       if (field->kind != JKB_KIND_LIST)
         append_field (device, field, topics);
@@ -303,20 +208,20 @@ append_mask_template (GString *out, guint32 mask)
 }
 
 static void
-append_problem (const Device *device, const char *key, const char *name, guint32 mask,
+append_problem (const JkbHaDevice *device, const char *key, const char *name, guint32 mask,
                 JkbHaFlags flags)
 {
-  begin_component (device, key, "binary_sensor");
+  jkb_ha_begin (device, key, "binary_sensor");
   jkb_ha_string (device->out, "name", name);
   jkb_ha_string (device->out, "device_class", "problem");
   append_mask_template (device->out, mask);
-  end_component (device, flags);
+  jkb_ha_end (device, flags);
 }
 
 static void
-append_alarm_event (const Device *device, const JkbBmsTopics *topics)
+append_alarm_event (const JkbHaDevice *device, const JkbBmsTopics *topics)
 {
-  begin_component (device, "alarm_event", "event");
+  jkb_ha_begin (device, "alarm_event", "event");
   jkb_ha_string (device->out, "name", N_("Alarm event"));
   jkb_ha_string (device->out, "state_topic", topics->alarm);
   jkb_ha_integer (device->out, "qos", 1);
@@ -324,11 +229,11 @@ append_alarm_event (const Device *device, const JkbBmsTopics *topics)
   jkb_ha_item (device->out, "raised");
   jkb_ha_item (device->out, "cleared");
   g_string_append_c (device->out, ']');
-  end_component (device, 0);
+  jkb_ha_end (device, 0);
 }
 
 static void
-append_alarms (const Device *device, const JkbBmsTopics *topics)
+append_alarms (const JkbHaDevice *device, const JkbBmsTopics *topics)
 {
   append_problem (device, "alarm", N_("Alarm"), jkb_alarm_problems (G_MAXUINT32), 0);
   if (device->config->homeassistant.entities == JKB_ENTITIES_MINIMAL)
@@ -347,17 +252,17 @@ append_alarms (const Device *device, const JkbBmsTopics *topics)
 
 /* Says whether the BMS, or the bridge, is there: so it must not vanish with it. */
 static void
-append_connection (const Device *device, const char *topic, const char *availability)
+append_connection (const JkbHaDevice *device, const char *topic, const char *availability)
 {
-  begin_component (device, "connection", "binary_sensor");
+  jkb_ha_begin (device, "connection", "binary_sensor");
   jkb_ha_string (device->out, "name", N_("Connection"));
   jkb_ha_string (device->out, "device_class", "connectivity");
   jkb_ha_string (device->out, "state_topic", topic);
   jkb_ha_string (device->out, "payload_on", "online");
   jkb_ha_string (device->out, "payload_off", "offline");
   if (availability != NULL)
-    append_availability (device->out, availability, NULL);
-  end_component (device, JKB_HA_DIAGNOSTIC);
+    jkb_ha_availability (device->out, availability, NULL);
+  jkb_ha_end (device, JKB_HA_DIAGNOSTIC);
 }
 
 /* ---- a BMS ---- */
@@ -371,7 +276,7 @@ info_text (JkbBms *bms, JkbFieldId id)
 }
 
 static void
-append_bms_device (const Device *device, JkbBms *bms)
+append_bms_device (const JkbHaDevice *device, JkbBms *bms)
 {
   g_autofree char *bridge_id = jkb_ha_device_id (device->config, "bridge");
   GString *out = device->out;
@@ -412,28 +317,28 @@ jkb_ha_bms_document (GString *out, const JkbConfig *config, JkbRegistry *registr
 {
   g_autofree char *name = name_for_ids (registry, bms);
   JkbBmsTopics topics;
-  Device device;
+  JkbHaDevice device;
 
   jkb_bms_topics_init (&topics, config->mqtt.topic_prefix, jkb_bms_get_id (bms));
-  device_init (&device, out, config, jkb_bms_get_id (bms), name);
+  jkb_ha_device_init (&device, out, config, jkb_bms_get_id (bms), name);
   append_bms_device (&device, bms);
-  append_origin (out);
-  append_availability (out, device.bridge_availability, topics.availability);
+  jkb_ha_origin (out);
+  jkb_ha_availability (out, device.bridge_availability, topics.availability);
   jkb_ha_string (out, "state_topic", topics.state);
   jkb_ha_open (out, "components", '{');
-  append_fields (&device, bms, &topics);
+  append_fields (&device, bms, &topics, gone);
   append_alarms (&device, &topics);
   append_connection (&device, topics.availability, device.bridge_availability);
   append_gone (out, gone);
   g_string_append (out, "}}");
-  device_clear (&device);
+  jkb_ha_device_clear (&device);
   jkb_bms_topics_clear (&topics);
 }
 
 /* ---- the bridge ---- */
 
 static void
-append_bridge_device (const Device *device)
+append_bridge_device (const JkbHaDevice *device)
 {
   const char *instance = device->config->daemon.instance;
   g_autofree char *name = g_strdup_printf ("JK BMS bridge%s%s", instance[0] != '\0' ? " " : "",
@@ -453,10 +358,10 @@ append_bridge_device (const Device *device)
 
 #define PLAIN "{{ VALUE }}"
 
-/* The start of an entity about a bus; the caller adds its own keys and ends it. VALUE stands for the
- * member @suffix of the bus. */
+/* The start of an entity about a bus; the caller adds its own keys and ends it. VALUE stands for
+ * the member @suffix of the bus. */
 static void
-begin_bus_component (const Device *device, const char *bus, const char *suffix,
+begin_bus_component (const JkbHaDevice *device, const char *bus, const char *suffix,
                      const char *platform, const char *name, const char *template)
 {
   g_autofree char *key = g_strdup_printf ("bus_%s_%s", bus, suffix);
@@ -466,30 +371,30 @@ begin_bus_component (const Device *device, const char *bus, const char *suffix,
   g_autoptr (GString) full_template = g_string_new (template);
 
   g_string_replace (full_template, "VALUE", value, 0);
-  begin_component (device, key, platform);
+  jkb_ha_begin (device, key, platform);
   jkb_ha_string (device->out, "name", full_name);
   jkb_ha_string (device->out, "value_template", full_template->str);
-  append_availability (device->out, device->bridge_availability, NULL);
+  jkb_ha_availability (device->out, device->bridge_availability, NULL);
 }
 
 static void
-append_bus_counter (const Device *device, const char *bus, const char *key, const char *name)
+append_bus_counter (const JkbHaDevice *device, const char *bus, const char *key, const char *name)
 {
   begin_bus_component (device, bus, key, "sensor", name, PLAIN);
   jkb_ha_string (device->out, "state_class", "total_increasing");
   jkb_ha_integer (device->out, "suggested_display_precision", 0);
-  end_component (device, JKB_HA_DIAGNOSTIC | JKB_HA_DISABLED);
+  jkb_ha_end (device, JKB_HA_DIAGNOSTIC | JKB_HA_DISABLED);
 }
 
 static void
-append_bus (const Device *device, const char *bus)
+append_bus (const JkbHaDevice *device, const char *bus)
 {
   GString *out = device->out;
 
   begin_bus_component (device, bus, "state", "binary_sensor", "",
                        "{{ 'ON' if VALUE == 'up' else 'OFF' }}");
   jkb_ha_string (out, "device_class", "connectivity");
-  end_component (device, JKB_HA_DIAGNOSTIC);
+  jkb_ha_end (device, JKB_HA_DIAGNOSTIC);
   if (device->config->homeassistant.entities == JKB_ENTITIES_MINIMAL)
     return;
 
@@ -497,7 +402,7 @@ append_bus (const Device *device, const char *bus)
   jkb_ha_string (out, "unit_of_measurement", "%");
   jkb_ha_string (out, "state_class", "measurement");
   jkb_ha_integer (out, "suggested_display_precision", 0);
-  end_component (device, JKB_HA_DIAGNOSTIC);
+  jkb_ha_end (device, JKB_HA_DIAGNOSTIC);
 
   begin_bus_component (device, bus, "role", "sensor", N_("role"), PLAIN);
   jkb_ha_string (out, "device_class", "enum");
@@ -505,7 +410,7 @@ append_bus (const Device *device, const char *bus)
   for (JkbRole role = JKB_ROLE_IDLE; role <= JKB_ROLE_YIELDING; role++)
     jkb_ha_item (out, jkb_role_name (role));
   g_string_append_c (out, ']');
-  end_component (device, JKB_HA_DIAGNOSTIC);
+  jkb_ha_end (device, JKB_HA_DIAGNOSTIC);
 
   append_bus_counter (device, bus, "frames_received", N_("frames received"));
   append_bus_counter (device, bus, "checksum_errors", N_("checksum errors"));
@@ -517,11 +422,12 @@ void
 jkb_ha_bridge_document (GString *out, const JkbConfig *config, GPtrArray *buses, GPtrArray *gone)
 {
   g_autofree char *state = jkb_topic_bridge (config->mqtt.topic_prefix, "state");
-  Device device;
+  g_autofree char *name = jkb_ha_device_id (config, "bridge");
+  JkbHaDevice device;
 
-  device_init (&device, out, config, "bridge", "jkbmsd bridge");
+  jkb_ha_device_init (&device, out, config, "bridge", name);
   append_bridge_device (&device);
-  append_origin (out);
+  jkb_ha_origin (out);
   jkb_ha_string (out, "state_topic", state);
   jkb_ha_open (out, "components", '{');
   append_connection (&device, device.bridge_availability, NULL);
@@ -529,7 +435,7 @@ jkb_ha_bridge_document (GString *out, const JkbConfig *config, GPtrArray *buses,
     append_bus (&device, jkb_bus_get_name (g_ptr_array_index (buses, i)));
   append_gone (out, gone);
   g_string_append (out, "}}");
-  device_clear (&device);
+  jkb_ha_device_clear (&device);
 }
 
 /* ---- what an older document had ---- */
@@ -566,6 +472,14 @@ platform_of (JsonNode *component)
              : NULL;
 }
 
+static const char *
+platform_of_member (JsonObject *components, const char *key)
+{
+  JsonNode *component = json_object_get_member (components, key);
+
+  return component != NULL ? platform_of (component) : NULL;
+}
+
 GPtrArray *
 jkb_ha_find_gone (const char *old, const char *document)
 {
@@ -586,7 +500,7 @@ jkb_ha_find_gone (const char *old, const char *document)
       const char *platform = platform_of (component);
       JkbHaGone *entry;
 
-      if (platform == NULL || json_object_has_member (now, key))
+      if (platform == NULL || g_strcmp0 (platform, platform_of_member (now, key)) == 0)
         continue;
       entry = g_new0 (JkbHaGone, 1);
       entry->key = g_strdup (key);

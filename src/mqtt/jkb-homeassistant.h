@@ -28,7 +28,7 @@ char *jkb_ha_topic (const JkbConfig *config, const char *id);
 
 /**
  * jkb_ha_bms_document:
- * @gone: (nullable) (element-type JkbHaGone): components to remove
+ * @gone: (nullable) (element-type JkbHaGone): components to remove; left out otherwise
  *
  * Replaces what is in @out.
  */
@@ -44,7 +44,8 @@ void jkb_ha_bridge_document (GString *out, const JkbConfig *config, GPtrArray *b
  * @old: a document that the broker had kept
  * @document: the one that replaces it
  *
- * Returns: (transfer full) (element-type JkbHaGone): components of @old that @document lacks
+ * Returns: (transfer full) (element-type JkbHaGone): components of @old that @document lacks, or has
+ *   with another platform
  */
 GPtrArray *jkb_ha_find_gone (const char *old, const char *document);
 

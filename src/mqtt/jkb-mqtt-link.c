@@ -17,6 +17,7 @@
 #include "queue/jkb-spsc.h"
 
 #define RING_SLOTS 2048
+#define MAX_ARRIVED_BYTES (8 * 1024 * 1024)
 
 struct _JkbMqttLink
 {
@@ -33,6 +34,7 @@ struct _JkbMqttLink
   atomic_int queued;
   atomic_uint_fast64_t published;
   atomic_uint_fast64_t dropped;
+  atomic_int_fast64_t arrived_bytes;
 
   /* main thread */
   JkbOutbox overflow;
@@ -68,9 +70,18 @@ jkb_mqtt_link_ref (JkbMqttLink *link)
   return link;
 }
 
-static void
-event_free (JkbMqttEvent *event)
+/* What a message holds on its way in, whoever has it. */
+static gint64
+arrived_cost (const char *topic, gsize size)
 {
+  return (gint64) (4 * sizeof (JkbMqttEvent) + strlen (topic) + size);
+}
+
+static void
+event_free (JkbMqttLink *link, JkbMqttEvent *event)
+{
+  if (event->kind == JKB_MQTT_ARRIVED)
+    atomic_fetch_sub (&link->arrived_bytes, arrived_cost (event->text, event->size));
   g_free (event->text);
   g_free (event->payload);
   g_free (event);
@@ -91,7 +102,7 @@ jkb_mqtt_link_unref (JkbMqttLink *link)
       JkbMqttEvent *event = (JkbMqttEvent *) node;
 
       node = node->next;
-      event_free (event);
+      event_free (link, event);
     }
   jkb_outbox_clear (&link->overflow);
   jkb_spsc_clear (&link->ring);
@@ -118,7 +129,7 @@ on_readable (int fd, GIOCondition condition, gpointer user_data)
       node = node->next;
       if (link->source != 0)
         link->func (event, link->user_data);
-      event_free (event);
+      event_free (link, event);
     }
   jkb_mqtt_link_flush (link);
   jkb_mqtt_link_unref (link);
@@ -323,6 +334,18 @@ jkb_mqtt_link_report (JkbMqttLink *link, JkbMqttEventKind kind, char *text, char
   event->retained = retained;
   jkb_mpsc_push (&link->events, &event->node);
   eventfd_write (link->main_fd, 1);
+}
+
+gboolean
+jkb_mqtt_link_reserve (JkbMqttLink *link, const char *topic, gsize size)
+{
+  gint64 cost = arrived_cost (topic, size);
+
+  if (atomic_fetch_add (&link->arrived_bytes, cost) + cost <= MAX_ARRIVED_BYTES)
+    return TRUE;
+  atomic_fetch_sub (&link->arrived_bytes, cost);
+  jkb_mqtt_link_count_dropped (link);
+  return FALSE;
 }
 
 gboolean

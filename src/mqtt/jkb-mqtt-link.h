@@ -95,6 +95,15 @@ void jkb_mqtt_link_count_dropped (JkbMqttLink *link);
 void jkb_mqtt_link_report (JkbMqttLink *link, JkbMqttEventKind kind, char *text, char *payload,
                            gsize size, gboolean retained);
 
+/**
+ * jkb_mqtt_link_reserve:
+ * Any thread: makes room for a message that arrived, until the main thread is done with the
+ * %JKB_MQTT_ARRIVED that tells of it.
+ *
+ * Returns: %FALSE: there are too many already, and it is to be dropped
+ */
+gboolean jkb_mqtt_link_reserve (JkbMqttLink *link, const char *topic, gsize size);
+
 gboolean jkb_mqtt_link_must_stop (JkbMqttLink *link);
 void jkb_mqtt_link_set_done (JkbMqttLink *link);
 

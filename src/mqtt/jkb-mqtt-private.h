@@ -2,7 +2,8 @@
  * SPDX-FileCopyrightText: the jkbmsd contributors
  *
  * The inside of JkbMqtt, for its own files only: jkb-mqtt.c (object, signals, tick), jkb-mqtt-round.c
- * (everything once more, in order), jkb-mqtt-past.c (what the broker had kept). Main thread only.
+ * (everything once more, in order), jkb-mqtt-past.c (what the broker had kept), jkb-mqtt-commands.c.
+ * Main thread only.
  */
 #pragma once
 
@@ -42,6 +43,9 @@ struct _JkbMqtt
   GPtrArray *step_ids; /* BMS of this round */
   guint step_index;    /* the next of them */
   GQueue held;         /* of JkbHeldAlarm */
+  GQueue commands;     /* that run or wait, see jkb-mqtt-commands.c */
+  gint64 refusal_logged_us;
+  guint refusals_unlogged;
   char *bridge_document; /* (nullable): what was published last */
   guint again_source;
   guint birth_source;
@@ -94,5 +98,13 @@ void jkb_mqtt_ask_past (JkbMqtt *self);
 
 /* A message that the broker had kept. */
 void jkb_mqtt_take_past (JkbMqtt *self, const char *topic, const char *document);
+
+/* ---- jkb-mqtt-commands.c ---- */
+
+/* Subscribes to the command topics, or gives them up. */
+void jkb_mqtt_listen_to_commands (JkbMqtt *self, gboolean listen);
+
+/* Returns: whether it was for us to take: it came on a command topic. */
+gboolean jkb_mqtt_take_command (JkbMqtt *self, const JkbMqttEvent *event);
 
 G_END_DECLS

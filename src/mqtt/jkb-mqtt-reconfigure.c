@@ -7,6 +7,7 @@
 #include <glib-unix.h>
 #include <string.h>
 
+#include "mqtt/jkb-command.h"
 #include "mqtt/jkb-homeassistant.h"
 #include "mqtt/jkb-mqtt-private.h"
 
@@ -93,11 +94,28 @@ leave (JkbMqtt *self, const JkbConfig *config)
 
 /* ---- in place ---- */
 
+/* Controls are offered where the tier allows, on buses that may be polled. */
+static gboolean
+is_controlled_otherwise (const JkbConfig *old, const JkbConfig *config)
+{
+  gboolean other = jkb_command_tier (old) != jkb_command_tier (config);
+
+  for (guint i = 0; !other && i < config->buses->len; i++)
+    {
+      const JkbBusConfig *bus = g_ptr_array_index (config->buses, i);
+      const JkbBusConfig *before = jkb_config_find_bus (old, bus->name);
+
+      other = before != NULL && (before->mode != bus->mode || differ (before->uri, bus->uri));
+    }
+  return other;
+}
+
 static gboolean
 is_described_otherwise (const JkbConfig *old, const JkbConfig *config)
 {
   return old->homeassistant.entities != config->homeassistant.entities
-         || differ (old->daemon.language, config->daemon.language);
+         || differ (old->daemon.language, config->daemon.language)
+         || is_controlled_otherwise (old, config);
 }
 
 /* Entities that are offered no more are removed; the tick publishes what is other than before. */
@@ -112,12 +130,27 @@ describe_anew (JkbMqtt *self, JkbPublisher *publisher, const JkbConfig *old)
 }
 
 static void
+listen_as_allowed (JkbMqtt *self, const JkbConfig *old)
+{
+  gboolean before = jkb_command_tier (old) != JKB_TIER_NONE;
+  gboolean now = jkb_command_tier (jkb_mqtt_config (self)) != JKB_TIER_NONE;
+
+  if (before == now)
+    return;
+  jkb_mqtt_listen_to_commands (self, now);
+  jkb_mqtt_link_flush (self->context.link);
+}
+
+static void
 follow_in_place (JkbMqtt *self, const JkbConfig *old)
 {
   GHashTableIter iter;
   gpointer publisher;
 
-  if (!self->connected || !jkb_mqtt_config (self)->homeassistant.discovery
+  if (!self->connected)
+    return;
+  listen_as_allowed (self, old);
+  if (!jkb_mqtt_config (self)->homeassistant.discovery
       || !is_described_otherwise (old, jkb_mqtt_config (self)))
     return;
   g_hash_table_iter_init (&iter, self->publishers);

@@ -132,8 +132,8 @@ wait_before_connect (Thread *self, gint64 minimum_us, gint64 maximum_us)
                   + g_random_int_range ((gint32) minimum_us, (gint32) maximum_us);
 }
 
-/* The broker must have us again within 5 s of its return; one that answers and refuses is asked ever
- * less often. */
+/* The broker must have us again within 5 s of its return; one that answers and refuses is asked
+ * ever less often. */
 static void
 wait_after_failure (Thread *self, gboolean answered)
 {
@@ -259,7 +259,8 @@ on_disconnected (Thread *self)
 {
   forget_connection (self);
   jkb_mqtt_link_report (self->link, JKB_MQTT_DISCONNECTED, g_strdup (""), NULL, 0, FALSE);
-  wait_before_connect (self, 1, 2);
+  /* paho still tidies up when it reports: a connect right now would be swept away. */
+  wait_before_connect (self, G_USEC_PER_SEC / 5, G_USEC_PER_SEC / 4);
 }
 
 static void

@@ -8,6 +8,7 @@
  */
 #include "mqtt/jkb-mqtt-private.h"
 
+#include "mqtt/jkb-command.h"
 #include "mqtt/jkb-held-alarms.h"
 #include "mqtt/jkb-mqtt-thread.h"
 
@@ -184,6 +185,8 @@ on_connected (JkbMqtt *self)
         jkb_mqtt_ask_past (self);
     }
   self->met_broker = TRUE;
+  if (jkb_command_tier (jkb_mqtt_config (self)) != JKB_TIER_NONE)
+    jkb_mqtt_listen_to_commands (self, TRUE);
   jkb_mqtt_begin_round (self);
   if (self->bridge_source == 0)
     self->bridge_source = g_timeout_add_seconds (BRIDGE_STATE_S, on_bridge_timer, self);
@@ -227,17 +230,17 @@ on_birth (gpointer user_data)
 static void
 on_arrived (JkbMqtt *self, const JkbMqttEvent *event)
 {
-  const JkbHomeAssistantConfig *homeassistant = &jkb_mqtt_config (self)->homeassistant;
+  const JkbConfig *config = jkb_mqtt_config (self);
 
-  if (g_str_equal (event->text, homeassistant->status_topic))
+  if (!self->connected)
+    return;
+  if (jkb_command_is_birth (config, event->text, event->payload, event->size, event->retained))
     {
-      /* A kept one is from a birth before our connect, after which all was told anyway. */
-      if (!event->retained && self->connected && self->birth_source == 0
-          && g_str_equal (event->payload, "online"))
+      if (self->birth_source == 0)
         self->birth_source
             = g_timeout_add ((guint) g_random_int_range (0, BIRTH_MS), on_birth, self);
     }
-  else if (event->retained && event->size > 0 && self->connected)
+  else if (!jkb_mqtt_take_command (self, event) && event->retained && event->size > 0)
     jkb_mqtt_take_past (self, event->text, event->payload);
 }
 
@@ -287,6 +290,7 @@ jkb_mqtt_start (JkbMqtt *self)
   g_autofree char *client_id = NULL;
   g_autofree char *will_topic = NULL;
   g_autofree char *own_discovery = NULL;
+  g_autofree char *own_topics = NULL;
   GPtrArray *bms;
 
   if (self->thread != NULL || self->leaving != NULL || !config->mqtt.enabled
@@ -295,7 +299,8 @@ jkb_mqtt_start (JkbMqtt *self)
   client_id = make_client_id (config);
   will_topic = jkb_topic_bridge (config->mqtt.topic_prefix, "availability");
   own_discovery = g_strdup_printf ("%s/device/jkbmsd_", config->homeassistant.prefix);
-  const char *accepted[] = { config->homeassistant.status_topic, own_discovery, NULL };
+  own_topics = g_strdup_printf ("%s/", config->mqtt.topic_prefix);
+  const char *accepted[] = { config->homeassistant.status_topic, own_discovery, own_topics, NULL };
   JkbMqttThreadOptions options = { &config->mqtt, client_id, will_topic, accepted };
 
   self->context.config = config;

@@ -14,13 +14,11 @@
 #define KEEP_ALIVE_S 30
 #define CONNECT_TIMEOUT_S 5
 #define MAX_ARRIVED_SIZE (512 * 1024)
-#define MAX_ARRIVED_BYTES (8 * 1024 * 1024)
 
 struct _JkbPaho
 {
   JkbMqttLink *link;
   JkbMpsc reports; /* from paho's threads */
-  atomic_int_fast64_t arrived_bytes;
   MQTTAsync client;
   const JkbMqttConfig *config;
   char *will_topic;
@@ -119,7 +117,6 @@ push_arrived (JkbPaho *paho, const char *topic, const MQTTAsync_message *message
   memcpy (report->payload, message->payload, report->size);
   report->payload[report->size] = '\0';
   report->retained = message->retained != 0;
-  atomic_fetch_add (&paho->arrived_bytes, (gint64) report->size);
   push_report (paho, report);
 }
 
@@ -129,7 +126,7 @@ is_wanted (JkbPaho *paho, const char *topic, int topic_length, const MQTTAsync_m
 {
   return (topic_length == 0 || strlen (topic) == (gsize) topic_length)
          && message->payloadlen <= MAX_ARRIVED_SIZE && is_accepted (paho, topic)
-         && atomic_load (&paho->arrived_bytes) + message->payloadlen <= MAX_ARRIVED_BYTES;
+         && jkb_mqtt_link_reserve (paho->link, topic, (gsize) message->payloadlen);
 }
 
 static int
@@ -229,14 +226,8 @@ jkb_paho_take_reports (JkbPaho *paho)
   JkbMpscNode *first = jkb_mpsc_drain (&paho->reports);
 
   for (JkbMpscNode *node = first; node != NULL; node = node->next)
-    {
-      JkbPahoReport *report = (JkbPahoReport *) node;
-
-      if (report->kind == JKB_PAHO_CONNECTED)
-        stop_trace (paho);
-      if (report->kind == JKB_PAHO_ARRIVED)
-        atomic_fetch_sub (&paho->arrived_bytes, (gint64) report->size);
-    }
+    if (((JkbPahoReport *) node)->kind == JKB_PAHO_CONNECTED)
+      stop_trace (paho);
   return (JkbPahoReport *) first;
 }
 

@@ -6,6 +6,7 @@
  */
 #include "mqtt/jkb-publisher.h"
 
+#include "mqtt/jkb-command.h"
 #include "mqtt/jkb-homeassistant.h"
 
 JkbPublisher *
@@ -91,6 +92,13 @@ publish_group (JkbPublisher *self, const JkbPublisherContext *context, JkbGroup 
 }
 
 void
+jkb_publisher_settings (JkbPublisher *self, const JkbPublisherContext *context)
+{
+  publish_group (self, context, JKB_GROUP_SETTINGS, self->topics.settings, &self->settings_hash,
+                 TRUE);
+}
+
+void
 jkb_publisher_groups (JkbPublisher *self, const JkbPublisherContext *context, gboolean always)
 {
   publish_group (self, context, JKB_GROUP_SETTINGS, self->topics.settings, &self->settings_hash,
@@ -155,6 +163,14 @@ jkb_publisher_mark (JkbPublisher *self, guint changes)
     self->cells.pending = TRUE;
 }
 
+/* What the discovery document depends on: the range of a control on the value it has. */
+static guint
+described_by (const JkbPublisherContext *context)
+{
+  return JKB_CHANGED_LAYOUT | JKB_CHANGED_IDENTITY
+         | (jkb_command_tier (context->config) != JKB_TIER_NONE ? JKB_CHANGED_SETTINGS : 0);
+}
+
 gint64
 jkb_publisher_act (JkbPublisher *self, const JkbPublisherContext *context, gint64 monotonic_us)
 {
@@ -167,7 +183,7 @@ jkb_publisher_act (JkbPublisher *self, const JkbPublisherContext *context, gint6
   self->pending = 0;
   if ((changes & JKB_CHANGED_ONLINE) != 0)
     jkb_publisher_availability (self, context);
-  if ((changes & (JKB_CHANGED_LAYOUT | JKB_CHANGED_IDENTITY)) != 0)
+  if ((changes & described_by (context)) != 0)
     jkb_publisher_discovery (self, context, FALSE);
   if (jkb_throttle_take (&self->state, monotonic_us, interval_us, urgent))
     jkb_publisher_state (self, context);

@@ -50,6 +50,9 @@ void jkb_publisher_discovery (JkbPublisher *self, const JkbPublisherContext *con
 /* @old: the discovery that the broker had kept from before: what is no more is removed. */
 void jkb_publisher_retire (JkbPublisher *self, const JkbPublisherContext *context,
                            const char *old);
+
+/* The settings, also when they are what was published last. */
+void jkb_publisher_settings (JkbPublisher *self, const JkbPublisherContext *context);
 void jkb_publisher_groups (JkbPublisher *self, const JkbPublisherContext *context, gboolean always);
 void jkb_publisher_state (JkbPublisher *self, const JkbPublisherContext *context);
 void jkb_publisher_cells (JkbPublisher *self, const JkbPublisherContext *context);
