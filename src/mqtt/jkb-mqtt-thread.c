@@ -23,7 +23,7 @@
 #define RETRY_SEND_US (20 * 1000)
 #define RETRY_OFFLINE_US (1000 * 1000)
 #define STOP_US (1200 * 1000)
-#define DISCONNECT_MS 300
+#define DISCONNECT_US (600 * 1000)
 #define DIAGNOSE_MS 1000
 #define SHORT_LIFE_US (3 * G_USEC_PER_SEC)
 
@@ -267,8 +267,8 @@ static void
 start_disconnect (Thread *self)
 {
   self->state = STATE_DISCONNECTING;
-  self->wait_us = g_get_monotonic_time () + 2 * DISCONNECT_MS * 1000;
-  if (!jkb_paho_disconnect (self->paho, DISCONNECT_MS))
+  self->wait_us = g_get_monotonic_time () + DISCONNECT_US;
+  if (!jkb_paho_disconnect (self->paho))
     on_disconnected (self);
 }
 

@@ -287,11 +287,12 @@ jkb_paho_connect (JkbPaho *paho, const char *password)
 }
 
 gboolean
-jkb_paho_disconnect (JkbPaho *paho, int timeout_ms)
+jkb_paho_disconnect (JkbPaho *paho)
 {
   MQTTAsync_disconnectOptions options = MQTTAsync_disconnectOptions_initializer;
 
-  options.timeout = timeout_ms;
+  /* With a time to wait for answers paho looks again only every three seconds. */
+  options.timeout = 0;
   options.onSuccess = on_disconnected;
   options.onFailure = on_not_disconnected;
   options.context = paho;

@@ -81,7 +81,7 @@ void jkb_paho_report_free (JkbPahoReport *report);
 
 /* Both report JKB_PAHO_REFUSED or JKB_PAHO_DISCONNECTED at some time; %FALSE: they will not. */
 gboolean jkb_paho_connect (JkbPaho *paho, const char *password);
-gboolean jkb_paho_disconnect (JkbPaho *paho, int timeout_ms);
+gboolean jkb_paho_disconnect (JkbPaho *paho);
 
 /* What TLS complained of in the last attempt. */
 JkbTlsFault jkb_paho_get_tls_fault (JkbPaho *paho);

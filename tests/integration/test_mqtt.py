@@ -178,6 +178,21 @@ class Topics(Base):
             self.capture.wait_for(cleared, lambda m: m.payload == "" and m.retain)
         self.assertEqual(self.capture.last(topic("garage_0", "availability")).payload, "online")
 
+    def test_reconnect_and_republish(self):
+        bus = self.enter(jkbtest.PrivateBus())
+        sim = self.enter(Sim("--master", "--rate", "4", "--bms", "0"))
+        self.enter(Daemon(sim.config("garage", mode="listen") + self.broker.config(), bus=bus))
+        self.capture.wait_for(topic("garage_0", "settings"))
+        client = bus.client()
+        availability = f"{PREFIX}/bridge/availability"
+        for method in ("Republish", "Reconnect"):
+            seen = len(self.capture.messages(availability))
+            client.call("/io/github/jkbmsd1/mqtt", "Mqtt", method)
+            wait_until(lambda n=seen: len(self.capture.messages(availability)) > n, 5, method)
+        self.assertEqual(self.capture.last(availability).payload, "online")
+        self.assertTrue(client.get("/io/github/jkbmsd1/mqtt", "Mqtt", "Connected"))
+        self.assertGreater(client.get("/io/github/jkbmsd1/mqtt", "Mqtt", "Published"), 5)
+
     def test_every_frame(self):
         self.sim_and_daemon(self.broker.config(interval=0, cells_interval=0), "--bms", "0,1")
         self.capture.wait_for(topic("garage_0", "state"))

@@ -111,7 +111,11 @@ mqtt_fixture_tell_info (MqttFixture *f, guint address)
 void
 mqtt_fixture_set_up (MqttFixture *f, gconstpointer unused)
 {
-  f->bus = (JkbBusConfig){ .name = (char *) "garage", .address_mask = 0xffff, .offline_after = 30 };
+  f->bus = (JkbBusConfig){ .name = (char *) "garage",
+                            .uri = (char *) "replay:/dev/null",
+                            .addresses = (char *) "auto",
+                            .address_mask = 0xffff,
+                            .offline_after = 30 };
   f->config.buses = g_ptr_array_new ();
   f->config.bms = g_ptr_array_new ();
   f->config.banks = g_ptr_array_new ();

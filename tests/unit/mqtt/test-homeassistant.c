@@ -9,6 +9,7 @@
 #include <json-glib/json-glib.h>
 #include <string.h>
 
+#include "bus/jkb-bus.h"
 #include "config.h"
 #include "mqtt-fixture.h"
 #include "mqtt/jkb-ha-writer.h"
@@ -84,10 +85,11 @@ static void
 test_golden (MqttFixture *f, gconstpointer unused)
 {
   JkbBms *bms = mqtt_fixture_add_bms (f, 1, 16);
-  g_autoptr (GPtrArray) buses = g_ptr_array_new ();
+  g_autoptr (GPtrArray) buses = g_ptr_array_new_with_free_func (g_object_unref);
   g_autoptr (GString) bridge = g_string_new (NULL);
   g_autofree char *document = NULL;
 
+  g_ptr_array_add (buses, jkb_bus_new (&f->bus, NULL, NULL, NULL));
   f->config.homeassistant.entities = JKB_ENTITIES_FULL;
   mqtt_fixture_tell_settings (f, 1);
   mqtt_fixture_tell_info (f, 1);
@@ -211,6 +213,126 @@ test_gone (MqttFixture *f, gconstpointer unused)
   g_assert_cmpuint (broken->len, ==, 0);
 }
 
+static char *
+component (const char *document, const char *key)
+{
+  g_autoptr (JsonParser) parser = json_parser_new ();
+  JsonObject *components = components_of (parser, document);
+
+  return json_object_has_member (components, key)
+             ? json_to_string (json_object_get_member (components, key), FALSE)
+             : g_strdup ("absent");
+}
+
+#define HEAD(platform, key, name)                                                                  \
+  "{\"platform\":\"" platform "\",\"unique_id\":\"jkbmsd_garage_1_" key                          \
+  "\",\"default_entity_id\":\"" platform ".garage_1_" key "\",\"name\":\"" name                  \
+  "\",\"state_topic\":\"jkbms/garage_1/settings\",\"value_template\":"
+#define COMMAND(key) "\"command_topic\":\"jkbms/garage_1/set/" key "\",\"qos\":1,"
+#define CONFIG "\"entity_category\":\"config\""
+
+/* What the tier allows is a control, what it does not stays something to read. */
+static void
+test_controls (MqttFixture *f, gconstpointer unused)
+{
+  static const struct
+  {
+    JkbTier tier;
+    const char *key, *text;
+  } rows[] = {
+    { JKB_TIER_SWITCHES, "balancer",
+      HEAD ("switch", "balancer", "Balancer") "\"{{ value_json.balancer | iif('ON', 'OFF', None) }}"
+      "\"," COMMAND ("balancer") CONFIG "}" },
+    { JKB_TIER_SWITCHES, "smart_sleep_voltage", "absent" },
+    { JKB_TIER_BASIC, "max_balance_current",
+      HEAD ("number", "max_balance_current", "Balancing current limit")
+      "\"{{ value_json.max_balance_current }}\"," COMMAND ("max_balance_current")
+      "\"min\":0.001,\"max\":10.0,\"step\":0.1,\"mode\":\"box\",\"device_class\":\"current\","
+      "\"unit_of_measurement\":\"A\"," CONFIG "}" },
+    { JKB_TIER_BASIC, "cell_voltage_overvoltage_protection", "absent" },
+    { JKB_TIER_PROTECTION, "cell_voltage_overvoltage_protection",
+      HEAD ("number", "cell_voltage_overvoltage_protection", "Cell overvoltage protection")
+      "\"{{ value_json.cell_voltage_overvoltage_protection }}\","
+      COMMAND ("cell_voltage_overvoltage_protection")
+      "\"min\":1.2,\"max\":4.35,\"step\":0.001,\"mode\":\"box\",\"device_class\":\"voltage\","
+      "\"unit_of_measurement\":\"V\"," CONFIG ",\"enabled_by_default\":false}" },
+    { JKB_TIER_PROTECTION, "configured_cell_count",
+      HEAD ("number", "configured_cell_count", "Configured cell count")
+      "\"{{ value_json.cell_count }}\"," COMMAND ("cell_count")
+      "\"min\":2,\"max\":32,\"step\":1,\"mode\":\"box\"," CONFIG
+      ",\"enabled_by_default\":false}" },
+    { JKB_TIER_PROTECTION, "device_address", "absent" },
+  };
+  JkbBms *bms = mqtt_fixture_add_bms (f, 1, 16);
+
+  mqtt_fixture_tell_settings (f, 1);
+  f->config.writes.access = JKB_TIER_PROTECTION;
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
+    {
+      g_autofree char *document = NULL;
+      g_autofree char *text = NULL;
+
+      f->config.mqtt.commands = rows[i].tier;
+      document = document_of (f, bms);
+      text = component (document, rows[i].key);
+      g_assert_cmpstr (text, ==, rows[i].text);
+    }
+}
+
+static void
+test_no_controls (MqttFixture *f, gconstpointer unused)
+{
+  JkbBms *bms = mqtt_fixture_add_bms (f, 1, 16);
+  g_autofree char *none = NULL;
+  g_autofree char *above_access = NULL;
+  g_autofree char *listening = NULL;
+  g_autofree char *replayed = NULL;
+
+  mqtt_fixture_tell_settings (f, 1);
+  none = document_of (f, bms);
+  f->config.mqtt.commands = JKB_TIER_PROTECTION;
+  above_access = document_of (f, bms);
+  f->config.writes.access = JKB_TIER_PROTECTION;
+  f->bus.mode = JKB_MODE_LISTEN;
+  listening = document_of (f, bms);
+  f->bus.mode = JKB_MODE_AUTO;
+  f->bus.uri = (char *) "replay:bus.bin";
+  replayed = document_of (f, bms);
+  g_assert_null (strstr (none, "command_topic"));
+  g_assert_cmpstr (above_access, ==, none);
+  g_assert_cmpstr (listening, ==, none);
+  g_assert_cmpstr (replayed, ==, none);
+}
+
+/* What was read and can be written now keeps its key and changes its platform: gone once. */
+static void
+test_becomes_control (MqttFixture *f, gconstpointer unused)
+{
+  JkbBms *bms = mqtt_fixture_add_bms (f, 1, 16);
+  g_autofree char *reading = NULL;
+  g_autofree char *writing = NULL;
+  g_autofree char *step_balancer = NULL;
+  g_autofree char *balancer = NULL;
+  g_autoptr (GPtrArray) gone = NULL;
+  g_autoptr (GPtrArray) none = NULL;
+  g_autoptr (GString) step = g_string_new (NULL);
+
+  mqtt_fixture_tell_settings (f, 1);
+  reading = document_of (f, bms);
+  f->config.mqtt.commands = f->config.writes.access = JKB_TIER_SWITCHES;
+  writing = document_of (f, bms);
+  gone = jkb_ha_find_gone (reading, writing);
+  g_assert_cmpuint (gone->len, ==, 3);
+  jkb_ha_bms_document (step, &f->config, f->registry, bms, gone);
+  step_balancer = component (step->str, "balancer");
+  g_assert_cmpstr (step_balancer, ==, "{\"platform\":\"binary_sensor\"}");
+  g_assert_cmpuint (count (step->str), ==, count (writing));
+  balancer = component (writing, "balancer");
+  g_assert_true (g_str_has_prefix (balancer, "{\"platform\":\"switch\""));
+  none = jkb_ha_find_gone (writing, writing);
+  g_assert_cmpuint (none->len, ==, 0);
+}
+
 static void
 test_slug (void)
 {
@@ -243,6 +365,9 @@ main (int argc, char **argv)
   ADD ("/mqtt/homeassistant/instance", test_instance);
   ADD ("/mqtt/homeassistant/same-name-twice", test_same_name_twice);
   ADD ("/mqtt/homeassistant/gone", test_gone);
+  ADD ("/mqtt/homeassistant/controls", test_controls);
+  ADD ("/mqtt/homeassistant/no-controls", test_no_controls);
+  ADD ("/mqtt/homeassistant/becomes-control", test_becomes_control);
   g_test_add_func ("/mqtt/homeassistant/slug", test_slug);
   return g_test_run ();
 }
