@@ -143,7 +143,8 @@ with_number (const char *label, guint number)
 }
 
 static void
-append_item (const JkbHaDevice *device, const JkbField *field, guint item, const JkbBmsTopics *topics)
+append_item (const JkbHaDevice *device, const JkbField *field, guint item,
+             const JkbBmsTopics *topics)
 {
   g_autofree char *name = with_number (numbered_label (field), item + 1);
   char key[64];
