@@ -87,13 +87,18 @@ class Documents(Base):
         daemon = self.enter(Daemon(config + more))
         return sim, daemon, config
 
+    def wait_for_all(self, prefix):
+        for bms in ("garage_0", "garage_1"):
+            for leaf in ("cells", "settings"):
+                self.capture.wait_for(f"{prefix}/{bms}/{leaf}", timeout=20)
+        self.capture.sync()
+
     def test_listened_only(self):
         """Nobody told model and version: they are left out, not invented."""
         self.start()
         device = self.capture.wait_for(config_topic("garage_1")).json["device"]
         self.assertEqual(sorted(device), ["identifiers", "manufacturer", "name", "via_device"])
-        self.capture.wait_for("jkbms/garage_0/cells")
-        self.capture.wait_for("jkbms/garage_1/cells")
+        self.wait_for_all("jkbms")
         self.check(self.capture, "--ignore", "device-info")
 
     def test_identity(self):
@@ -121,8 +126,7 @@ class Documents(Base):
                          "jkbmsd_attic_garage_1_current")
         self.assertEqual(document["device"]["via_device"], "jkbmsd_attic_bridge")
         self.assertEqual(document["state_topic"], "site/jk/garage_1/state")
-        self.capture.wait_for("site/jk/garage_0/cells")
-        self.capture.wait_for("site/jk/garage_1/cells")
+        self.wait_for_all("site/jk")
         self.check(self.capture, "--ignore", "device-info", "--prefix", "ha")
 
     def test_no_discovery(self):
