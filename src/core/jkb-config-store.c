@@ -130,7 +130,9 @@ jkb_config_store_rank_file (JkbConfigStore *store, const char *file)
 static const char *
 keep_file (JkbConfigStore *store, const char *file)
 {
-  return g_ptr_array_index (store->files, jkb_config_store_rank_file (store, file));
+  guint rank = jkb_config_store_rank_file (store, file); /* may move what is indexed next */
+
+  return g_ptr_array_index (store->files, rank);
 }
 
 JkbConfigGroup *
