@@ -83,8 +83,8 @@ jkb_ctl_read_password (const char *prompt)
     {
       hidden = shown;
       hidden.c_lflag &= ~ECHO;
-      g_printerr ("%s", prompt);
       tcsetattr (STDIN_FILENO, TCSAFLUSH, &hidden);
+      g_printerr ("%s", prompt);
     }
   if (read_line (line, sizeof line))
     password = g_strdup (line);

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: the jkbmsd contributors
 """The verbs of jkbmsctl that change something, against a stand-in daemon: what is sent, what is
-asked, what is refused.  With the real daemon they are tested by test_ctl_daemon.py."""
+asked, what is refused.  With the real daemon they are tested by test_ctl_settings.py."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from test_ctl import ERROR, ctl
 
 GARAGE_1 = "/io/github/jkbmsd1/bms/garage_1"
 OVERVOLTAGE = "cell_voltage_overvoltage_protection"
-INTERLOCK = (f"{OVERVOLTAGE} 3.400 V must be above cell_voltage_overvoltage_recovery 3.500 V")
+INTERLOCK = f"cell_voltage_overvoltage_recovery (3.500 V) must stay below {OVERVOLTAGE} (3.400 V)"
 
 
 class Base(test_ctl.Base):
@@ -86,7 +86,7 @@ class SetTest(Base):
         self.mock.replies["Validate"] = lambda values: [
             (OVERVOLTAGE, ERROR + "Interlock", INTERLOCK)]
         for options in ([], ["--dry-run"], ["--yes"]):
-            self.fails(5, "3.400 V must be above .* 3.500 V", "set", "garage_1",
+            self.fails(5, "3.500 V. must stay below .*3.400 V", "set", "garage_1",
                        f"{OVERVOLTAGE}=3.40", *options)
         self.assertEqual(self.sent("Set", "Apply"), [])
 
@@ -101,7 +101,7 @@ class SetTest(Base):
         lines = err.splitlines()
         self.assertEqual(len(lines), 3)
         for line, word in zip(lines, ("max_charge_current must be", "balancer: needs access=basic",
-                                      "3.400 V must be above")):
+                                      "must stay below")):
             self.assertIn(word, line)
         self.mock.replies["Validate"] = lambda values: [
             ("balancer", ERROR + "ReadOnly", "balancer needs access=basic")]
