@@ -24,8 +24,9 @@ typedef struct
   const char *path; /* of the bus */
   const char *file;
   int fd;
-  gboolean shown;   /* a line that counts stands on the terminal */
-  gboolean lost;    /* the daemon or the bus is gone */
+  gboolean shown; /* a line that counts stands on the terminal */
+  gboolean lost;  /* the daemon or the bus is gone */
+  GError *refusal;
 } Capture;
 
 static char *
@@ -53,20 +54,30 @@ open_file (const char *file, gboolean force, GError **error)
   return fd;
 }
 
+static void
+on_started (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  Capture *capture = user_data;
+  g_autoptr(GVariant) reply = g_dbus_connection_call_with_unix_fd_list_finish (
+    G_DBUS_CONNECTION (source), NULL, result, &capture->refusal);
+
+  if (reply == NULL)
+    g_main_loop_quit (capture->loop);
+}
+
 static gboolean
 start (Capture *capture, GError **error)
 {
   g_autoptr(GUnixFDList) fds = g_unix_fd_list_new ();
-  g_autoptr(GVariant) reply = NULL;
   int index = g_unix_fd_list_append (fds, capture->fd, error);
 
   if (index < 0)
     return FALSE;
-  reply = g_dbus_connection_call_with_unix_fd_list_sync (
+  g_dbus_connection_call_with_unix_fd_list (
     capture->ctl->connection, JKB_CTL_BUS_NAME, capture->path, JKB_CTL_BUS_NAME ".Bus",
     "StartCapture", g_variant_new ("(h)", index), NULL, JKB_CTL_CALL_FLAGS, jkb_ctl_timeout (0),
-    fds, NULL, NULL, error);
-  return reply != NULL;
+    fds, NULL, on_started, capture);
+  return TRUE;
 }
 
 static gboolean
@@ -80,7 +91,6 @@ static gboolean
 on_second (gpointer user_data)
 {
   Capture *capture = user_data;
-
   g_autofree char *size = size_text (capture);
 
   g_printerr ("\r");
@@ -113,9 +123,10 @@ on_interfaces_removed (GDBusConnection *connection, const char *sender, const ch
     on_daemon_gone (connection, NULL, capture);
 }
 
-/* Until Ctrl-C, the end of the time, or the end of the bus. */
-static void
-wait_for_end (Capture *capture, guint seconds)
+/* Until Ctrl-C, the end of the time, or the end of the bus. Ctrl-C counts from the start on: the
+ * daemon may write already when its answer is still under way. */
+static gboolean
+run_to_end (Capture *capture, guint seconds, GError **error)
 {
   GDBusConnection *connection = capture->ctl->connection;
   guint watch = g_bus_watch_name_on_connection (connection, JKB_CTL_BUS_NAME,
@@ -128,8 +139,11 @@ wait_for_end (Capture *capture, guint seconds)
   guint terminate = g_unix_signal_add (SIGTERM, on_stop, capture);
   guint tick = isatty (STDERR_FILENO) ? g_timeout_add_seconds (1, on_second, capture) : 0;
   guint end = seconds > 0 ? g_timeout_add_seconds (seconds, on_stop, capture) : 0;
+  gboolean started = start (capture, error);
+  GError *refusal;
 
-  g_main_loop_run (capture->loop);
+  if (started)
+    g_main_loop_run (capture->loop);
   g_bus_unwatch_name (watch);
   g_dbus_connection_signal_unsubscribe (connection, subscription);
   g_source_remove (interrupt);
@@ -138,6 +152,11 @@ wait_for_end (Capture *capture, guint seconds)
   g_clear_handle_id (&end, g_source_remove);
   if (capture->shown)
     g_printerr ("\r\033[K");
+  if (capture->refusal == NULL)
+    return started;
+  refusal = g_steal_pointer (&capture->refusal);
+  g_propagate_error (error, refusal);
+  return FALSE;
 }
 
 static int
@@ -167,11 +186,8 @@ run (Capture *capture, guint seconds, gboolean force)
   capture->fd = open_file (capture->file, force, &error);
   if (capture->fd < 0)
     return jkb_ctl_fail (capture->ctl, error);
-  if (start (capture, &error))
-    {
-      wait_for_end (capture, seconds);
-      status = finish (capture);
-    }
+  if (run_to_end (capture, seconds, &error))
+    status = finish (capture);
   else
     {
       /* What was made for nothing goes; what was there before was only emptied on demand. */
@@ -197,7 +213,7 @@ jkb_ctl_verb_capture (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv
   g_autoptr(GMainLoop) loop = NULL;
   g_autoptr(GError) error = NULL;
   const JkbCtlObject *bus;
-  Capture capture = { ctl, NULL, NULL, NULL, -1, FALSE, FALSE };
+  Capture capture = { ctl, NULL, NULL, NULL, -1, FALSE, FALSE, NULL };
   int status;
 
   if (!jkb_ctl_parse (ctl, verb, options, &argc, &argv, &status))
