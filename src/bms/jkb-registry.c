@@ -182,10 +182,13 @@ remove_where (JkbRegistry *self, gboolean (*match) (JkbRegistry *, JkbBms *, gpo
     }
 }
 
+static gboolean is_wanted (JkbRegistry *self, const char *bus_name, guint address, const char *id);
+
 static gboolean
-is_ignored (JkbRegistry *self, JkbBms *bms, gpointer unused)
+is_unwanted (JkbRegistry *self, JkbBms *bms, gpointer unused)
 {
-  return g_hash_table_contains (self->ignored, jkb_bms_get_id (bms));
+  return !is_wanted (self, jkb_bms_get_bus_name (bms), jkb_bms_get_address (bms),
+                     jkb_bms_get_id (bms));
 }
 
 void
@@ -211,7 +214,7 @@ jkb_registry_configure (JkbRegistry *self, const JkbConfig *config)
         g_hash_table_add (self->ignored, g_strdup (bms->id));
     }
 
-  remove_where (self, is_ignored, NULL);
+  remove_where (self, is_unwanted, NULL);
   for (guint i = 0; i < self->list->len; i++)
     {
       JkbBms *bms = g_ptr_array_index (self->list, i);

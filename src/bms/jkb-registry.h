@@ -27,7 +27,8 @@ G_DECLARE_FINAL_TYPE (JkbRegistry, jkb_registry, JKB, REGISTRY, GObject)
  */
 JkbRegistry *jkb_registry_new (const char *state_dir);
 
-/* Names, ignored BMS, offline-after of the buses. Must be called before load(); again on reload. */
+/* Names, ignored BMS, addresses and offline-after of the buses. Must be called before load(); again
+ * when the configuration changes: BMS that are ignored or not among the addresses any more go. */
 void jkb_registry_configure (JkbRegistry *self, const JkbConfig *config);
 
 /* Brings back the BMS remembered for the configured buses, offline. */

@@ -262,10 +262,11 @@ jkb_option_to_variant (const JkbOption *option, gconstpointer section)
 static char *
 format_plain (double number)
 {
-  char buffer[G_ASCII_DTOSTR_BUF_SIZE + 400];
+  char buffer[G_ASCII_DTOSTR_BUF_SIZE];
   char *end;
 
-  g_ascii_formatd (buffer, sizeof buffer, "%.9f", number);
+  /* Beyond every range. */
+  g_ascii_formatd (buffer, sizeof buffer, "%.9f", CLAMP (number, -1e12, 1e12));
   for (end = buffer + strlen (buffer); end[-1] == '0'; end--)
     ;
   if (end[-1] == '.')
@@ -339,6 +340,24 @@ jkb_section_copy (JkbSection section, gpointer values, gconstpointer from)
 
         jkb_option_set (&options[i], values, text, NULL);
       }
+}
+
+gboolean
+jkb_section_equal (JkbSection section, gconstpointer a, gconstpointer b)
+{
+  guint n;
+  const JkbOption *options = jkb_options (&n);
+
+  for (guint i = 0; i < n; i++)
+    if (options[i].section == section)
+      {
+        g_autofree char *text_a = jkb_option_get (&options[i], a);
+        g_autofree char *text_b = jkb_option_get (&options[i], b);
+
+        if (g_strcmp0 (text_a, text_b) != 0)
+          return FALSE;
+      }
+  return TRUE;
 }
 
 void

@@ -132,5 +132,6 @@ char *jkb_option_property_name (const JkbOption *option);
 void jkb_section_init (JkbSection section, gpointer values);
 void jkb_section_copy (JkbSection section, gpointer values, gconstpointer from);
 void jkb_section_clear (JkbSection section, gpointer values);
+gboolean jkb_section_equal (JkbSection section, gconstpointer a, gconstpointer b);
 
 G_END_DECLS

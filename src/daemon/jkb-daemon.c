@@ -8,6 +8,7 @@
 #include "daemon/jkb-daemon.h"
 
 #include "core/jkb-log.h"
+#include "daemon/jkb-daemon-private.h"
 #include "daemon/jkb-writer.h"
 #include "dbus/jkb-service.h"
 #include "mqtt/jkb-mqtt.h"
@@ -29,6 +30,7 @@ struct _JkbDaemon
   JkbService *service; /* (nullable): without D-Bus */
   JkbMqtt *mqtt;
   JkbWriter *writer;
+  JkbReconfigure *reconfigure;
   GPtrArray *buses; /* (element-type JkbBus) */
   GSource *timer;
   gint64 timer_us;   /* when it is due; G_MAXINT64: not */
@@ -161,6 +163,7 @@ jkb_daemon_new (const JkbDaemonOptions *options, JkbConfig *config)
   self->registry = jkb_registry_new (options->state_dir);
   jkb_registry_configure (self->registry, config);
   self->writer = jkb_writer_new (self, options->state_dir);
+  self->reconfigure = jkb_reconfigure_new (self, options->state_dir);
   self->mqtt = jkb_mqtt_new (self);
   if (options->bus_type != G_BUS_TYPE_NONE || options->bus_address != NULL)
     self->service = jkb_service_new (self, self->mqtt);
@@ -174,6 +177,7 @@ jkb_daemon_finalize (GObject *object)
 
   g_clear_object (&self->service);
   g_clear_object (&self->mqtt);
+  jkb_reconfigure_free (self->reconfigure);
   g_ptr_array_unref (self->buses);
   g_object_unref (self->writer);
   g_object_unref (self->registry);
@@ -256,6 +260,7 @@ jkb_daemon_start (JkbDaemon *self, JkbDaemonFunc on_running, gpointer user_data)
     add_bus (self, g_ptr_array_index (self->config->buses, i));
   jkb_registry_load (self->registry);
   jkb_writer_report_interrupted (self->writer);
+  jkb_reconfigure_tidy (self->reconfigure);
 
   /* A D-Bus daemon that hangs must hold up neither the batteries nor MQTT. */
   if (self->service != NULL)
@@ -276,6 +281,7 @@ jkb_daemon_start (JkbDaemon *self, JkbDaemonFunc on_running, gpointer user_data)
 void
 jkb_daemon_stop (JkbDaemon *self)
 {
+  jkb_reconfigure_stop (self->reconfigure);
   g_clear_handle_id (&self->ready_timeout, g_source_remove);
   g_source_destroy (self->timer);
   g_clear_pointer (&self->timer, g_source_unref);
@@ -286,6 +292,63 @@ jkb_daemon_stop (JkbDaemon *self)
     jkb_service_stop (self->service);
   jkb_registry_close (self->registry);
   self->running = FALSE;
+}
+
+/* ---- for the reconfiguration ---- */
+
+JkbConfig *
+jkb_daemon_swap_config (JkbDaemon *self, JkbConfig *config)
+{
+  JkbConfig *before = self->config;
+
+  self->config = config;
+  return before;
+}
+
+void
+jkb_daemon_add_bus (JkbDaemon *self, const JkbBusConfig *config)
+{
+  add_bus (self, config);
+  if (self->running)
+    jkb_bus_start (g_ptr_array_index (self->buses, self->buses->len - 1));
+}
+
+void
+jkb_daemon_remove_bus (JkbDaemon *self, JkbBus *bus)
+{
+  g_autoptr (JkbBus) keep = g_object_ref (bus);
+
+  jkb_bus_stop (bus);
+  jkb_registry_remove_bus (self->registry, jkb_bus_get_name (bus));
+  g_ptr_array_remove (self->buses, bus);
+  g_signal_emit (self, signals[SIGNAL_BUS_REMOVED], 0, bus);
+}
+
+void
+jkb_daemon_tell_configured (JkbDaemon *self)
+{
+  jkb_registry_flush (self->registry);
+  g_signal_emit (self, signals[SIGNAL_CONFIGURED], 0);
+  if (self->running)
+    tick (self);
+}
+
+const JkbDaemonOptions *
+jkb_daemon_peek_options (JkbDaemon *self)
+{
+  return &self->options;
+}
+
+JkbMqtt *
+jkb_daemon_get_mqtt (JkbDaemon *self)
+{
+  return self->mqtt;
+}
+
+JkbReconfigure *
+jkb_daemon_get_reconfigure (JkbDaemon *self)
+{
+  return self->reconfigure;
 }
 
 /* ---- what others may ask ---- */

@@ -43,6 +43,7 @@ const JkbConfig *jkb_daemon_peek_config (JkbDaemon *self);
 JkbRegistry *jkb_daemon_get_registry (JkbDaemon *self);
 GPtrArray *jkb_daemon_list_buses (JkbDaemon *self); /* (element-type JkbBus) (transfer none) */
 struct _JkbWriter *jkb_daemon_get_writer (JkbDaemon *self);
+struct _JkbReconfigure *jkb_daemon_get_reconfigure (JkbDaemon *self);
 JkbBus *jkb_daemon_find_bus (JkbDaemon *self, const char *name); /* (nullable) (transfer none) */
 
 /* One line for systemd's STATUS= and for logs: "2 buses up, 6 BMS online". */

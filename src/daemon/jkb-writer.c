@@ -244,6 +244,20 @@ list_keys (const JkbWriteItem *items, guint n_items)
   return g_string_free (keys, FALSE);
 }
 
+gboolean
+jkb_writer_is_writing (JkbWriter *self, const char *bus_name)
+{
+  g_autofree char *prefix = g_strconcat (bus_name, "_", NULL);
+  GHashTableIter iter;
+  Running *running;
+
+  g_hash_table_iter_init (&iter, self->running);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *) &running))
+    if (g_str_has_prefix (running->id, prefix))
+      return TRUE;
+  return FALSE;
+}
+
 static Running *
 find_running (JkbWriter *self, const char *id)
 {

@@ -16,6 +16,7 @@
 #include "core/jkb-log.h"
 #include "core/jkb-watchdog.h"
 #include "daemon/jkb-daemon.h"
+#include "daemon/jkb-reconfigure.h"
 
 #define EXIT_USAGE 2
 
@@ -133,6 +134,15 @@ on_stop_signal (gpointer user_data)
 }
 
 static gboolean
+on_reload_signal (gpointer user_data)
+{
+  Run *run = user_data;
+
+  jkb_reconfigure_reload_async (jkb_daemon_get_reconfigure (run->daemon), NULL, NULL);
+  return G_SOURCE_CONTINUE;
+}
+
+static gboolean
 is_alive (gint64 monotonic_us, gpointer user_data)
 {
   Run *run = user_data;
@@ -161,6 +171,7 @@ run_daemon (const JkbDaemonOptions *options, JkbConfig *config)
   jkb_log (G_LOG_LEVEL_MESSAGE, NULL, NULL, PACKAGE " " VERSION " starts, %u bus%s configured",
            config->buses->len, config->buses->len == 1 ? "" : "es");
   run.daemon = jkb_daemon_new (options, config);
+  g_unix_signal_add (SIGHUP, on_reload_signal, &run);
   watchdog = jkb_watchdog_new (is_alive, &run);
   jkb_daemon_start (run.daemon, on_running, &run);
   g_main_loop_run (run.loop);

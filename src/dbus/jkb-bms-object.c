@@ -70,7 +70,7 @@ static const JkbXmlProperty properties[] = {
   { "Bus", read_bus, 0 },
   { "Address", read_address, 0 },
   { "Id", read_id, 0 },
-  { "Name", read_name, 0 },
+  { "Name", read_name, 0, "name", JKB_SECTION_BMS },
   { "Online", read_online, 0 },
   { "LastSeen", read_last_seen, 0 },
   { "Model", read_model, 0 },
@@ -105,7 +105,13 @@ static const JkbXmlMethod methods[] = {
   { NULL, NULL, NULL },
 };
 
-static const JkbXmlInterface bms_interface = { BMS_INTERFACE, properties, methods };
+static const char *
+get_name (gpointer object)
+{
+  return jkb_bms_get_id (object);
+}
+
+static const JkbXmlInterface bms_interface = { BMS_INTERFACE, properties, methods, get_name };
 
 JkbObject *
 jkb_bms_object_new (JkbAuthPolicy policy, JkbDaemon *daemon, JkbBms *bms)

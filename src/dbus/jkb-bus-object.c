@@ -5,6 +5,10 @@
  */
 #include "dbus/jkb-objects.h"
 
+#include <gio/gunixfdlist.h>
+#include <unistd.h>
+
+#include "core/jkb-error.h"
 #include "dbus/jkb-xml-skeleton.h"
 
 /* ---- what is configured: the members of JkbBusConfig ---- */
@@ -99,21 +103,21 @@ read_counter (const JkbXmlProperty *row, JkbDaemon *daemon, gpointer object)
 
 static const JkbXmlProperty properties[] = {
   { "Name", read_text, CONFIG (name) },
-  { "Enabled", read_enabled, 0 },
-  { "Uri", read_text, CONFIG (uri) },
-  { "Baud", read_baud, 0 },
-  { "Mode", read_mode, 0 },
-  { "Addresses", read_text, CONFIG (addresses) },
-  { "ListenBeforeTalk", read_seconds, CONFIG (listen_before_talk) },
-  { "PollInterval", read_seconds, CONFIG (poll_interval) },
-  { "SettingsInterval", read_seconds, CONFIG (settings_interval) },
-  { "InfoInterval", read_seconds, CONFIG (info_interval) },
-  { "CommandGap", read_seconds, CONFIG (command_gap) },
-  { "ReplyTimeout", read_seconds, CONFIG (reply_timeout) },
-  { "OfflineAfter", read_seconds, CONFIG (offline_after) },
-  { "ReconnectMin", read_seconds, CONFIG (reconnect_min) },
-  { "ReconnectMax", read_seconds, CONFIG (reconnect_max) },
-  { "NoDataTimeout", read_seconds, CONFIG (no_data_timeout) },
+  { "Enabled", read_enabled, 0, "enabled", JKB_SECTION_BUS },
+  { "Uri", read_text, CONFIG (uri), "uri", JKB_SECTION_BUS },
+  { "Baud", read_baud, 0, "baud", JKB_SECTION_BUS },
+  { "Mode", read_mode, 0, "mode", JKB_SECTION_BUS },
+  { "Addresses", read_text, CONFIG (addresses), "addresses", JKB_SECTION_BUS },
+  { "ListenBeforeTalk", read_seconds, CONFIG (listen_before_talk), "listen-before-talk", JKB_SECTION_BUS },
+  { "PollInterval", read_seconds, CONFIG (poll_interval), "poll-interval", JKB_SECTION_BUS },
+  { "SettingsInterval", read_seconds, CONFIG (settings_interval), "settings-interval", JKB_SECTION_BUS },
+  { "InfoInterval", read_seconds, CONFIG (info_interval), "info-interval", JKB_SECTION_BUS },
+  { "CommandGap", read_seconds, CONFIG (command_gap), "command-gap", JKB_SECTION_BUS },
+  { "ReplyTimeout", read_seconds, CONFIG (reply_timeout), "reply-timeout", JKB_SECTION_BUS },
+  { "OfflineAfter", read_seconds, CONFIG (offline_after), "offline-after", JKB_SECTION_BUS },
+  { "ReconnectMin", read_seconds, CONFIG (reconnect_min), "reconnect-min", JKB_SECTION_BUS },
+  { "ReconnectMax", read_seconds, CONFIG (reconnect_max), "reconnect-max", JKB_SECTION_BUS },
+  { "NoDataTimeout", read_seconds, CONFIG (no_data_timeout), "no-data-timeout", JKB_SECTION_BUS },
   { "Role", read_role, 0 },
   { "State", read_state, 0 },
   { "LastError", read_last_error, 0 },
@@ -147,13 +151,69 @@ call_scan (JkbDaemon *daemon, gpointer object, GVariant *parameters, GVariant **
   return jkb_bus_scan (object, error);
 }
 
+/* The message keeps the descriptor that it brought; the capture gets its own. */
+static gboolean
+start_capture (JkbXmlCall *call, GVariant *parameters, GError **error)
+{
+  GDBusMessage *message
+      = g_dbus_method_invocation_get_message (jkb_xml_call_get_invocation (call));
+  GUnixFDList *fds = g_dbus_message_get_unix_fd_list (message);
+  gint32 handle = 0;
+  int fd = -1;
+
+  g_variant_get (parameters, "(h)", &handle);
+  if (fds != NULL && handle < g_unix_fd_list_get_length (fds))
+    fd = g_unix_fd_list_get (fds, handle, NULL);
+  if (fd < 0)
+    g_set_error_literal (error, JKB_ERROR, JKB_ERROR_INVALID_ARGUMENT,
+                         "the call brings no file; pass an open one");
+  else if (jkb_bus_start_capture (jkb_xml_call_get_object (call), fd, error))
+    return TRUE;
+  else
+    close (fd);
+  return FALSE;
+}
+
+static void
+begin_start_capture (JkbXmlCall *call, GVariant *parameters)
+{
+  g_autoptr (GError) error = NULL;
+
+  start_capture (call, parameters, &error);
+  jkb_xml_call_answer (call, NULL, error);
+}
+
+static void
+on_capture_stopped (GObject *bus, GAsyncResult *result, gpointer call)
+{
+  g_autoptr (GError) error = NULL;
+
+  jkb_bus_stop_capture_finish (JKB_BUS (bus), result, &error);
+  jkb_xml_call_answer (call, NULL, error);
+}
+
+static void
+begin_stop_capture (JkbXmlCall *call, GVariant *parameters)
+{
+  jkb_bus_stop_capture_async (jkb_xml_call_get_object (call), on_capture_stopped, call);
+}
+
 static const JkbXmlMethod methods[] = {
   { "Reconnect", JKB_ACTION_CONFIGURE, call_reconnect },
+  { "StartCapture", JKB_ACTION_CONFIGURE, .begin = begin_start_capture },
+  { "StopCapture", JKB_ACTION_CONFIGURE, .begin = begin_stop_capture },
   { "Scan", JKB_ACTION_CONFIGURE, call_scan },
   { NULL, NULL, NULL },
 };
 
-static const JkbXmlInterface bus_interface = { JKB_DBUS_NAME ".Bus", properties, methods };
+static const char *
+get_name (gpointer object)
+{
+  return jkb_bus_get_name (object);
+}
+
+static const JkbXmlInterface bus_interface
+    = { JKB_DBUS_NAME ".Bus", properties, methods, get_name };
 
 JkbObject *
 jkb_bus_object_new (JkbAuthPolicy policy, JkbDaemon *daemon, JkbBus *bus)

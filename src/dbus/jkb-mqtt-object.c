@@ -5,6 +5,7 @@
  */
 #include "dbus/jkb-objects.h"
 
+#include "daemon/jkb-reconfigure.h"
 #include "dbus/jkb-xml-skeleton.h"
 
 static const JkbMqttConfig *
@@ -73,17 +74,17 @@ read_queued (const JkbXmlProperty *row, JkbDaemon *daemon, gpointer object)
 #define COUNTER(member) offsetof (JkbMqttCounters, member)
 
 static const JkbXmlProperty properties[] = {
-  { "Enabled", read_enabled, 0 },
-  { "Uri", read_text, CONFIG (uri) },
-  { "Username", read_text, CONFIG (username) },
-  { "TopicPrefix", read_text, CONFIG (topic_prefix) },
-  { "DiscoveryPrefix", read_discovery_prefix, 0 },
-  { "ClientId", read_text, CONFIG (client_id) },
-  { "CaFile", read_text, CONFIG (ca_file) },
-  { "CertFile", read_text, CONFIG (cert_file) },
-  { "KeyFile", read_text, CONFIG (key_file) },
-  { "Interval", read_seconds, CONFIG (interval) },
-  { "CellsInterval", read_seconds, CONFIG (cells_interval) },
+  { "Enabled", read_enabled, 0, "enabled", JKB_SECTION_MQTT },
+  { "Uri", read_text, CONFIG (uri), "uri", JKB_SECTION_MQTT },
+  { "Username", read_text, CONFIG (username), "username", JKB_SECTION_MQTT },
+  { "TopicPrefix", read_text, CONFIG (topic_prefix), "topic-prefix", JKB_SECTION_MQTT },
+  { "DiscoveryPrefix", read_discovery_prefix, 0, "prefix", JKB_SECTION_HOMEASSISTANT },
+  { "ClientId", read_text, CONFIG (client_id), "client-id", JKB_SECTION_MQTT },
+  { "CaFile", read_text, CONFIG (ca_file), "ca-file", JKB_SECTION_MQTT },
+  { "CertFile", read_text, CONFIG (cert_file), "cert-file", JKB_SECTION_MQTT },
+  { "KeyFile", read_text, CONFIG (key_file), "key-file", JKB_SECTION_MQTT },
+  { "Interval", read_seconds, CONFIG (interval), "interval", JKB_SECTION_MQTT },
+  { "CellsInterval", read_seconds, CONFIG (cells_interval), "cells-interval", JKB_SECTION_MQTT },
   { "Connected", read_connected, 0 },
   { "LastError", read_last_error, 0 },
   { "Published", read_counter, COUNTER (published) },
@@ -108,9 +109,20 @@ call_republish (JkbDaemon *daemon, gpointer object, GVariant *parameters, GVaria
   return TRUE;
 }
 
+static void
+begin_set_password (JkbXmlCall *call, GVariant *parameters)
+{
+  const char *password;
+
+  g_variant_get (parameters, "(&s)", &password);
+  jkb_reconfigure_set_password_async (jkb_daemon_get_reconfigure (jkb_xml_call_get_daemon (call)),
+                                      password, jkb_xml_call_on_reconfigured, call);
+}
+
 static const JkbXmlMethod methods[] = {
   { "Reconnect", JKB_ACTION_CONFIGURE, call_reconnect },
   { "Republish", JKB_ACTION_CONFIGURE, call_republish },
+  { "SetPassword", JKB_ACTION_CONFIGURE, .begin = begin_set_password },
   { NULL, NULL, NULL },
 };
 

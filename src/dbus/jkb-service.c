@@ -10,6 +10,7 @@
 #include "dbus/jkb-objects.h"
 #include "dbus/jkb-set-guard.h"
 #include "dbus/jkb-table-info.h"
+#include "dbus/jkb-xml-skeleton.h"
 
 /* Health and clock change without telling: looked at with the next tick after the first, and at the
  * latest after the second. */
@@ -232,7 +233,10 @@ on_configured (JkbDaemon *daemon, JkbService *self)
 /* ---- connection ---- */
 
 /* Filled in before the first connection: other threads read it. */
-static GDBusInterfaceInfo *guarded[JKB_N_GROUPS + 1];
+static const char *const described[]
+    = { JKB_DBUS_NAME ".Manager", JKB_DBUS_NAME ".Mqtt", JKB_DBUS_NAME ".Bus",
+        JKB_DBUS_NAME ".Bms" };
+static GDBusInterfaceInfo *guarded[JKB_N_GROUPS + G_N_ELEMENTS (described) + 1];
 
 static void
 guard (GDBusConnection *connection)
@@ -240,6 +244,9 @@ guard (GDBusConnection *connection)
   for (JkbGroup group = JKB_GROUP_LIVE; group < JKB_N_GROUPS; group++)
     if (guarded[group] == NULL)
       guarded[group] = jkb_table_info (group);
+  for (guint i = 0; i < G_N_ELEMENTS (described); i++)
+    if (guarded[JKB_N_GROUPS + i] == NULL)
+      guarded[JKB_N_GROUPS + i] = jkb_xml_interface_info (described[i]);
   jkb_set_guard_add (connection, guarded);
 }
 

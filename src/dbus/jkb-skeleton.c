@@ -83,6 +83,25 @@ on_get_property (GDBusConnection *connection, const char *sender, const char *pa
   return NULL;
 }
 
+/* GDBus has checked that it is writable, and the type. */
+static void
+set_property (JkbSkeleton *self, GVariant *parameters, GDBusMethodInvocation *invocation)
+{
+  JkbSkeletonPrivate *priv = jkb_skeleton_get_instance_private (self);
+  g_autoptr (GVariant) value = NULL;
+  const char *name;
+
+  g_variant_get (parameters, "(&s&sv)", NULL, &name, &value);
+  for (guint i = 0; i < priv->n_properties; i++)
+    if (strcmp (priv->info->properties[i]->name, name) == 0)
+      {
+        JKB_SKELETON_GET_CLASS (self)->set (self, i, value, invocation);
+        return;
+      }
+  g_dbus_method_invocation_return_error (invocation, G_DBUS_ERROR, G_DBUS_ERROR_UNKNOWN_PROPERTY,
+                                         "There is no property '%s'", name);
+}
+
 /* GDBus has checked name and arguments against the interface description. */
 static void
 on_method_call (GDBusConnection *connection, const char *sender, const char *path,
@@ -91,7 +110,10 @@ on_method_call (GDBusConnection *connection, const char *sender, const char *pat
 {
   JkbSkeleton *self = JKB_SKELETON (user_data);
 
-  JKB_SKELETON_GET_CLASS (self)->call (self, invocation);
+  if (strcmp (interface, PROPERTIES) == 0 && JKB_SKELETON_GET_CLASS (self)->set != NULL)
+    set_property (self, parameters, invocation);
+  else
+    JKB_SKELETON_GET_CLASS (self)->call (self, invocation);
 }
 
 /* No set_property: a Set must be answered later, after the caller was found to be authorised, and

@@ -37,6 +37,10 @@ struct _JkbSkeletonClass
 
   /* A method call; consumes @invocation. (nullable): the interface has no methods */
   void (*call) (JkbSkeleton *self, GDBusMethodInvocation *invocation);
+
+  /* The property @index, which is writable, is to become @value, which is of its type; consumes
+   * @invocation. (nullable): then the Set is a call like the others */
+  void (*set) (JkbSkeleton *self, guint index, GVariant *value, GDBusMethodInvocation *invocation);
 };
 
 /* To be called by the subclass before the interface is exported; @info lives for ever. */

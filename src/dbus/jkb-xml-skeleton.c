@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/jkb-error.h"
+#include "daemon/jkb-reconfigure.h"
 #include "jkb-dbus-resources.h"
 
 struct _JkbXmlSkeleton
@@ -25,9 +26,8 @@ struct _JkbXmlSkeleton
 
 G_DEFINE_TYPE (JkbXmlSkeleton, jkb_xml_skeleton, JKB_TYPE_SKELETON)
 
-/* Returns: (transfer none): the description from dbus/INTERFACE.xml, kept for ever. */
-static GDBusInterfaceInfo *
-load_info (const char *interface)
+GDBusInterfaceInfo *
+jkb_xml_interface_info (const char *interface)
 {
   static GHashTable *infos;
   g_autofree char *path = g_strdup_printf ("/io/github/jkbmsd1/%s.xml", interface);
@@ -95,17 +95,47 @@ jkb_xml_skeleton_settle (JkbSkeleton *skeleton)
 
 /* ---- methods: authorise, do, answer ---- */
 
-typedef struct
+struct _JkbXmlCall
 {
   JkbXmlSkeleton *self;
   JkbDaemon *daemon; /* may have let go of the skeleton meanwhile */
-  const JkbXmlMethod *method;
+  const JkbXmlMethod *method; /* NULL: a property is to be set */
+  const JkbXmlProperty *property;
+  GVariant *value; /* for the property */
   GDBusMethodInvocation *invocation;
-} Call;
+};
 
-/* Consumes @call. Errors of other domains than ours do not reach a client. */
-static void
-answer (Call *call, GVariant *reply, const GError *error)
+static JkbXmlCall *
+call_new (JkbXmlSkeleton *self, GDBusMethodInvocation *invocation)
+{
+  JkbXmlCall *call = g_new0 (JkbXmlCall, 1);
+
+  call->self = g_object_ref (self);
+  call->daemon = g_object_ref (self->daemon);
+  call->invocation = invocation;
+  return call;
+}
+
+JkbDaemon *
+jkb_xml_call_get_daemon (JkbXmlCall *call)
+{
+  return call->daemon;
+}
+
+gpointer
+jkb_xml_call_get_object (JkbXmlCall *call)
+{
+  return call->self->object;
+}
+
+GDBusMethodInvocation *
+jkb_xml_call_get_invocation (JkbXmlCall *call)
+{
+  return call->invocation;
+}
+
+void
+jkb_xml_call_answer (JkbXmlCall *call, GVariant *reply, const GError *error)
 {
   if (error == NULL)
     g_dbus_method_invocation_return_value (call->invocation, reply);
@@ -114,22 +144,70 @@ answer (Call *call, GVariant *reply, const GError *error)
   else
     g_dbus_method_invocation_return_error_literal (call->invocation, JKB_ERROR, JKB_ERROR_IO,
                                                    error->message);
+  g_clear_pointer (&call->value, g_variant_unref);
   g_object_unref (call->daemon);
   g_object_unref (call->self);
   g_free (call);
 }
 
-static void
-on_authorized (GObject *source, GAsyncResult *result, gpointer user_data)
+void
+jkb_xml_call_on_reconfigured (GObject *source, GAsyncResult *result, gpointer call)
 {
-  Call *call = user_data;
+  g_autoptr (GError) error = NULL;
+
+  jkb_reconfigure_finish (result, &error);
+  jkb_xml_call_answer (call, NULL, error);
+}
+
+/* A new value of a property is a change of the configuration. */
+static void
+begin_set (JkbXmlCall *call)
+{
+  const JkbXmlProperty *row = call->property;
+  const JkbOption *option = jkb_section_find_option (row->section, row->key);
+  const char *section = jkb_section_name (row->section);
+  g_autoptr (GError) error = NULL;
+  g_autofree char *text = jkb_option_text_from_variant (option, call->value, &error);
+  g_autofree char *group
+      = jkb_section_has_name (row->section)
+            ? g_strjoin (" ", section, call->self->interface->get_name (call->self->object), NULL)
+            : g_strdup (section);
+
+  if (text == NULL)
+    jkb_xml_call_answer (call, NULL, error);
+  else
+    jkb_reconfigure_set_async (jkb_daemon_get_reconfigure (call->daemon), group, row->key, text,
+                               jkb_xml_call_on_reconfigured, call);
+}
+
+static void
+perform (JkbXmlCall *call)
+{
   GVariant *parameters = g_dbus_method_invocation_get_parameters (call->invocation);
   g_autoptr (GError) error = NULL;
   GVariant *reply = NULL;
 
+  if (call->method == NULL)
+    begin_set (call);
+  else if (call->method->begin != NULL)
+    call->method->begin (call, parameters);
+  else
+    {
+      call->method->call (call->daemon, call->self->object, parameters, &reply, &error);
+      jkb_xml_call_answer (call, reply, error);
+    }
+}
+
+static void
+on_authorized (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  JkbXmlCall *call = user_data;
+  g_autoptr (GError) error = NULL;
+
   if (jkb_auth_check_finish (result, &error))
-    call->method->call (call->daemon, call->self->object, parameters, &reply, &error);
-  answer (call, reply, error);
+    perform (call);
+  else
+    jkb_xml_call_answer (call, NULL, error);
 }
 
 static void
@@ -138,7 +216,7 @@ jkb_xml_skeleton_call (JkbSkeleton *skeleton, GDBusMethodInvocation *invocation)
   JkbXmlSkeleton *self = JKB_XML_SKELETON (skeleton);
   const char *name = g_dbus_method_invocation_get_method_name (invocation);
   const JkbXmlMethod *method = self->interface->methods;
-  Call *call;
+  JkbXmlCall *call;
 
   while (method->name != NULL && strcmp (method->name, name) != 0)
     method++;
@@ -148,12 +226,26 @@ jkb_xml_skeleton_call (JkbSkeleton *skeleton, GDBusMethodInvocation *invocation)
                                              "There is no method '%s'", name);
       return;
     }
-  call = g_new0 (Call, 1);
-  call->self = g_object_ref (self);
-  call->daemon = g_object_ref (self->daemon);
+  call = call_new (self, invocation);
   call->method = method;
-  call->invocation = invocation;
-  jkb_auth_check_async (self->policy, invocation, method->action, NULL, NULL, on_authorized, call);
+  if (method->action == NULL)
+    perform (call);
+  else
+    jkb_auth_check_async (self->policy, invocation, method->action, NULL, NULL, on_authorized,
+                          call);
+}
+
+static void
+jkb_xml_skeleton_set (JkbSkeleton *skeleton, guint index, GVariant *value,
+                      GDBusMethodInvocation *invocation)
+{
+  JkbXmlSkeleton *self = JKB_XML_SKELETON (skeleton);
+  JkbXmlCall *call = call_new (self, invocation);
+
+  call->property = self->rows[index];
+  call->value = g_variant_ref (value);
+  jkb_auth_check_async (self->policy, invocation, JKB_ACTION_CONFIGURE, NULL, NULL, on_authorized,
+                        call);
 }
 
 static void
@@ -179,6 +271,7 @@ jkb_xml_skeleton_class_init (JkbXmlSkeletonClass *klass)
   skeleton_class->differs = jkb_xml_skeleton_differs;
   skeleton_class->settle = jkb_xml_skeleton_settle;
   skeleton_class->call = jkb_xml_skeleton_call;
+  skeleton_class->set = jkb_xml_skeleton_set;
 }
 
 static void
@@ -191,7 +284,7 @@ jkb_xml_skeleton_new (const JkbXmlInterface *interface, JkbAuthPolicy policy, Jk
                       GObject *object)
 {
   JkbXmlSkeleton *self = g_object_new (JKB_TYPE_XML_SKELETON, NULL);
-  GDBusInterfaceInfo *info = load_info (interface->interface);
+  GDBusInterfaceInfo *info = jkb_xml_interface_info (interface->interface);
 
   self->interface = interface;
   self->policy = policy;
@@ -202,7 +295,12 @@ jkb_xml_skeleton_new (const JkbXmlInterface *interface, JkbAuthPolicy policy, Jk
   self->rows = g_new0 (const JkbXmlProperty *, self->n_properties);
   self->known = g_new0 (GVariant *, self->n_properties);
   for (guint i = 0; i < self->n_properties; i++)
-    self->rows[i] = find_property (interface, info->properties[i]->name);
+    {
+      self->rows[i] = find_property (interface, info->properties[i]->name);
+      if (((info->properties[i]->flags & G_DBUS_PROPERTY_INFO_FLAGS_WRITABLE) != 0)
+          != (self->rows[i]->key != NULL))
+        g_error ("%s.%s is not described as it is served", info->name, info->properties[i]->name);
+    }
   jkb_skeleton_set_info (JKB_SKELETON (self), info);
   jkb_skeleton_settle (JKB_SKELETON (self));
   return JKB_SKELETON (self);

@@ -16,7 +16,8 @@ static const struct
   const char *properties; /* name:type:how changes are announced (default: with the value) */
   const char *methods;
 } interfaces[] = {
-  { ROOT, "Manager", "ClockSynchronized:b Language:s LogLevel:s Version:s:const", "" },
+  { ROOT, "Manager", "ClockSynchronized:b Language:s LogLevel:s Version:s:const",
+    "AddBus GetConfig GetConfigOrigins Reload RemoveBus ResetConfig SetConfig" },
   { ROOT "/bus/garage", "Bus",
     "AckErrors:t:false Addresses:s Baud:u BytesReceived:t:false ChecksumErrors:t:false "
     "CommandGap:d Enabled:b FramesReceived:t:false HealthReason:s HealthScore:u InfoInterval:d LastError:s "
@@ -24,12 +25,12 @@ static const struct
     "PollInterval:d ReconnectMax:d ReconnectMin:d Reconnects:t:false ReplyTimeout:d "
     "RequestsSeen:t:false Resyncs:t:false Role:s SettingsInterval:d State:s "
     "UnattributedFrames:t:false Uri:s Writable:b",
-    "Reconnect Scan" },
+    "Reconnect Scan StartCapture StopCapture" },
   { ROOT "/mqtt", "Mqtt",
     "CaFile:s CellsInterval:d CertFile:s ClientId:s Connected:b DiscoveryPrefix:s Dropped:t:false "
     "Enabled:b Interval:d KeyFile:s LastError:s Published:t:false Queued:u:false TopicPrefix:s "
     "Uri:s Username:s",
-    "Reconnect Republish" },
+    "Reconnect Republish SetPassword" },
   { BMS, "Bms",
     "Address:u:const Bus:o:const Id:s:const LastSeen:t:false Model:s Name:s Online:b "
     "SerialNumber:s",
