@@ -94,7 +94,7 @@ refuse (JkbMqtt *self, const char *topic, const char *id, const char *key, const
 
 /* ---- running ---- */
 
-static void start_waiting (JkbMqtt *self);
+static gboolean on_next (gpointer user_data);
 
 static void
 finish (Command *command, GVariant *values, const GError *error)
@@ -117,15 +117,16 @@ static void
 on_applied (GObject *object, GAsyncResult *result, gpointer user_data)
 {
   Command *command = user_data;
-  g_autoptr (JkbMqtt) self = g_object_ref (command->mqtt);
+  JkbMqtt *self = command->mqtt;
   g_autoptr (GError) error = NULL;
   g_autoptr (GVariant) values = jkb_writer_apply_finish (JKB_WRITER (object), result, &error);
 
   finish (command, values, error);
-  command_free (command);
-  start_waiting (self);
   if (self->context.link != NULL)
     jkb_mqtt_link_flush (self->context.link);
+  /* Within this call the writer may still think that it is writing. */
+  g_idle_add_full (G_PRIORITY_DEFAULT, on_next, g_object_ref (self), g_object_unref);
+  command_free (command);
 }
 
 static void
@@ -140,7 +141,9 @@ start (Command *command)
   g_variant_builder_add (&values, "{sv}", command->field->key,
                          jkb_setting_to_variant (command->field, command->raw));
   owned = g_variant_ref_sink (g_variant_builder_end (&values));
-  if (bms == NULL)
+  if (self->context.link == NULL)
+    g_set_error_literal (&error, JKB_ERROR, JKB_ERROR_BUSY, "MQTT was switched off");
+  else if (bms == NULL)
     g_set_error (&error, JKB_ERROR, JKB_ERROR_NOT_FOUND, "%s is not there any more", command->id);
   else if (g_get_monotonic_time () - command->arrived_us > MAX_WAIT_US)
     g_set_error (&error, JKB_ERROR, JKB_ERROR_BUSY,
@@ -180,6 +183,17 @@ start_waiting (JkbMqtt *self)
 
   while ((command = find_startable (self)) != NULL)
     start (command);
+}
+
+static gboolean
+on_next (gpointer user_data)
+{
+  JkbMqtt *self = user_data;
+
+  start_waiting (self);
+  if (self->context.link != NULL)
+    jkb_mqtt_link_flush (self->context.link);
+  return G_SOURCE_REMOVE;
 }
 
 /* ---- what arrives ---- */
