@@ -290,8 +290,10 @@ jkb_schedule_missed (JkbSchedule *self, guint address, JkbGroup group, gint64 no
           entry->present = FALSE;
           search (self, now_us);
         }
-      entry->due_us[group] = now_us + interval_us (self, group);
-      break;
+      /* A single lost answer is asked for again when nobody else waits. */
+      entry->due_us[group] = now_us + (entry->misses > 1 ? interval_us (self, group) : 0);
+      entry->deadline_us[group] = now_us + 2 * interval_us (self, group);
+      return;
     default:
       entry->due_us[group] = now_us + 2 * interval_us (self, JKB_GROUP_LIVE);
       break;

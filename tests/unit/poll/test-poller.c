@@ -138,8 +138,13 @@ take_result (World *w, JkbWrite *write)
   const JkbWriteItem *items = jkb_write_peek_items (write, &n_items);
   const GError *error = jkb_write_peek_error (write);
 
+  gboolean lost = FALSE; /* a last command may have done anything, to neighbours as well */
+
   g_assert_true (w->writing);
   w->writing = FALSE;
+  for (guint i = 0; i < n_items; i++)
+    lost = lost || items[i].state == JKB_ITEM_UNKNOWN;
+  g_assert_true (error != NULL || !lost);
   for (guint i = 0; i < n_items; i++)
     {
       gint64 holds = device_holds (w, w->write_address, items[i].id);
@@ -152,7 +157,7 @@ take_result (World *w, JkbWrite *write)
           g_assert_cmpint (ABS (items[i].after - items[i].raw), <=, 1);
           g_assert_true (items[i].after == items[i].raw || items[i].after != items[i].before);
         }
-      if (readdressed (w) || items[i].state == JKB_ITEM_UNKNOWN || items[i].after == JKB_UNKNOWN)
+      if (readdressed (w) || lost || items[i].after == JKB_UNKNOWN)
         continue;
       g_assert_cmpint (items[i].after, ==, holds);
       if (items[i].state == JKB_ITEM_RESTORED || items[i].state == JKB_ITEM_UNCHANGED)
