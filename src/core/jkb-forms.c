@@ -160,11 +160,9 @@ jkb_form_bus_name (const char *text, GError **error)
 gboolean
 jkb_form_topic (const char *text, GError **error)
 {
-  gsize n = strlen (text);
-
   if (strpbrk (text, "+#") != NULL)
     return fail (error, "holds a wildcard; + and # cannot be part of a topic");
-  if (text[0] == '/' || text[n - 1] == '/')
+  if (text[0] == '/' || g_str_has_suffix (text, "/"))
     return fail (error, "begins or ends with a slash; leave it out");
   if (strstr (text, "//") != NULL)
     return fail (error, "holds an empty level; write one slash between two levels");
