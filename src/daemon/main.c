@@ -8,6 +8,7 @@
 #include <glib-unix.h>
 #include <glib/gi18n.h>
 #include <locale.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -192,6 +193,8 @@ main (int argc, char **argv)
   JkbDaemonOptions options = { 0 };
   JkbConfig *config;
 
+  /* Dozens of reader threads would each get a heap of their own, which never shrinks. */
+  mallopt (M_ARENA_MAX, 2);
   setlocale (LC_ALL, "");
   bindtextdomain (PACKAGE, LOCALEDIR);
   bind_textdomain_codeset (PACKAGE, "UTF-8");
