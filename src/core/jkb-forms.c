@@ -33,18 +33,17 @@ find_userinfo_end (const char *text)
 char *
 jkb_form_show (const char *text)
 {
-  const char *secret_end = find_userinfo_end (text);
+  g_autofree char *valid = g_utf8_make_valid (text, -1);
+  const char *secret_end = find_userinfo_end (valid);
   g_autoptr(GString) shown = g_string_new (NULL);
-  g_autofree char *valid = NULL;
 
   if (secret_end != NULL)
     {
-      g_string_append_len (shown, text, strchr (text, ':') + 1 - text);
+      g_string_append_len (shown, valid, strchr (valid, ':') + 1 - valid);
       g_string_append (shown, "…");
-      text = secret_end;
     }
-  valid = g_utf8_make_valid (text, -1);
-  for (const char *p = valid; *p != '\0'; p = g_utf8_next_char (p))
+  for (const char *p = secret_end != NULL ? secret_end : valid; *p != '\0';
+       p = g_utf8_next_char (p))
     {
       gunichar c = g_utf8_get_char (p);
 
