@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: the jkbmsd contributors
 """The verbs of jkbmsctl that change something, against a stand-in daemon: what is sent, what is
-asked, what is refused.  With the real daemon they are tested by test_ctl_settings.py."""
+asked, what is refused.  With the real daemon they are tested by test_ctl_settings.py and
+test_ctl_configure.py."""
 
 import json
 import os
