@@ -60,7 +60,7 @@ read_options (GVariant *options, GError **error)
     {
       g_autoptr (GVariant) owned = value;
       const JkbOption *option = jkb_section_find_option (JKB_SECTION_BUS, key);
-      char *text = option != NULL ? jkb_option_text_from_variant (option, value, error)
+      char *text = option != NULL ? jkb_option_text_from_variant (option, owned, error)
                                   : g_strdup (""); /* the edit says what is wrong with it */
 
       if (text == NULL)
