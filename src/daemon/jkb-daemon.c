@@ -321,7 +321,7 @@ jkb_daemon_remove_bus (JkbDaemon *self, JkbBus *bus)
   jkb_bus_stop (bus);
   jkb_registry_remove_bus (self->registry, jkb_bus_get_name (bus));
   g_ptr_array_remove (self->buses, bus);
-  g_signal_emit (self, signals[SIGNAL_BUS_REMOVED], 0, bus);
+  g_signal_emit (self, signals[SIGNAL_BUS_REMOVED], 0, keep);
 }
 
 void

@@ -139,7 +139,7 @@ check_values (GVariant *values, JkbTier tier, JkbWriteItem *items, guint *n_item
       if (twice)
         g_set_error (&error, JKB_ERROR, JKB_ERROR_INVALID_ARGUMENT, "%s is given twice", key);
       if (field == NULL || twice || !jkb_setting_check_tier (field, tier, &error)
-          || !jkb_setting_from_variant (field, value, &raw, &error))
+          || !jkb_setting_from_variant (field, owned, &raw, &error))
         add_problem (problems, key, error);
       else if (*n_items < JKB_WRITE_MAX_ITEMS)
         items[(*n_items)++] = (JkbWriteItem){ .id = jkb_field_id (field), .raw = raw };
@@ -201,7 +201,7 @@ jkb_writer_validate (JkbWriter *self, JkbBms *bms, GVariant *values, JkbTier tie
   GPtrArray *problems
       = g_ptr_array_new_with_free_func ((GDestroyNotify) jkb_write_problem_free);
   JkbWriteItem own_items[JKB_WRITE_MAX_ITEMS];
-  guint own_n;
+  guint own_n = 0;
 
   items = items != NULL ? items : own_items;
   n_items = n_items != NULL ? n_items : &own_n;
