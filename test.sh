@@ -198,10 +198,14 @@ if [ $tsan = yes ]; then
   ! end_build tsan 'clang build with TSan' || run_tests tsan --timeout-multiplier 4 --suite tsan
 fi
 
+(renice -n 10 $BASHPID >/dev/null; exec scripts/analyse.sh) >build/analyse.log 2>&1 &
+build_job[analyse]=$!
 if [ $asan = yes ]; then
   title "Fuzzers, $fuzz_seconds s each"
   run_fuzzers
 fi
+title 'gcc -fanalyzer and cppcheck'
+end_build analyse 'gcc -fanalyzer and cppcheck find nothing'
 
 title 'Result'
 finish

@@ -80,7 +80,7 @@ static void
 put_identity (SimRegisters *r, guint n_cells, guint8 address)
 {
   g_autofree char *model = g_strdup_printf ("JK_PB2A%uS20P", MAX (n_cells, 16));
-  g_autofree char *serial = g_strdup_printf ("40321%06u", 100000 + address);
+  g_autofree char *serial = g_strdup_printf ("40321%06u", 100000u + address);
   g_autofree char *user = g_strdup_printf ("Simulated %u", address);
 
   sim_registers_put_text (r, SIM_MODEL, model);
