@@ -8,6 +8,7 @@
 
 #include <math.h>
 
+#include "core/jkb-error.h"
 #include "dbus/jkb-table-info.h"
 #include "wire/jkb-alarm.h"
 
@@ -17,7 +18,7 @@ struct _JkbTableSkeleton
   JkbGroup group;
   JkbPeekValuesFunc peek;
   GObject *source;
-  JkbTableCallFunc call; /* NULL: the interface has no methods */
+  JkbTableCallFunc call; /* NULL: the interface can only be read */
   gpointer call_data;
   GDestroyNotify call_destroy;
   JkbValues known; /* what readers were told last */
@@ -173,7 +174,12 @@ jkb_table_skeleton_call (JkbSkeleton *skeleton, GDBusMethodInvocation *invocatio
 {
   JkbTableSkeleton *self = JKB_TABLE_SKELETON (skeleton);
 
-  self->call (skeleton, invocation, self->call_data);
+  if (self->call != NULL)
+    self->call (skeleton, invocation, self->call_data);
+  else
+    g_dbus_method_invocation_return_error (invocation, JKB_ERROR, JKB_ERROR_READ_ONLY,
+                                           "%s can only be read",
+                                           jkb_skeleton_get_info (skeleton)->name);
 }
 
 void
