@@ -117,11 +117,12 @@ jkb_ctl_verb_health (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv)
     jkb_ctl_fail (ctl, error);
   if (json)
     {
+      g_autoptr(GVariant) texts = g_variant_ref_sink (
+        g_variant_new_strv ((const char *const *) reasons->pdata, reasons->len));
+
       jkb_ctl_json_text (out, "health", health_words[health]);
       jkb_ctl_json_key (out, "reasons");
-      g_ptr_array_add (reasons, NULL);
-      jkb_ctl_json_variant (out, g_variant_ref_sink (
-                                   g_variant_new_strv ((const char *const *) reasons->pdata, -1)));
+      jkb_ctl_json_variant (out, texts);
       printf ("%s}\n", out->str);
     }
   else
