@@ -2,11 +2,15 @@
  * SPDX-FileCopyrightText: the jkbmsd contributors
  *
  * The queue of changes, and what one change does to the parts of the daemon. Main thread, but for
- * write_changes(), which a worker runs.
+ * writer_thread(): one that lives as long as a change is written.
  */
 #include "daemon/jkb-reconfigure.h"
 
+#include <errno.h>
+#include <glib-unix.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "core/jkb-config-edit.h"
 #include "core/jkb-error.h"
@@ -42,7 +46,7 @@ typedef struct
   JkbConfig *config; /* NULL: as it is */
 } Job;
 
-/* What the worker gets. */
+/* What the writing thread gets, and what comes of it. */
 typedef struct
 {
   char *state_dir;
@@ -50,6 +54,8 @@ typedef struct
   gboolean set_aside;
   char *password;           /* NULL: leave it */
   gboolean forget_password; /* it counts no more */
+  int done_fd;
+  GError *error; /* NULL: it is written */
 } Change;
 
 struct _JkbReconfigure
@@ -58,6 +64,10 @@ struct _JkbReconfigure
   char *state_dir;
   GQueue waiting; /* (element-type GTask) */
   GTask *running; /* NULL: none */
+  GThread *writer; /* of the running one; NULL: none */
+  Change *change;
+  int done_fd; /* readable: it has been written */
+  guint done_source;
   gboolean stopping;
 };
 
@@ -330,34 +340,35 @@ end_job (JkbReconfigure *self, GError *error)
     g_task_return_boolean (task, TRUE);
 }
 
-/* Worker. The password is there before the overlay names it, and goes after that. */
-static void
-write_changes (GTask *worker, gpointer source, gpointer task_data, GCancellable *cancellable)
+/* The password is there before the overlay names it, and goes after that. */
+static gpointer
+writer_thread (gpointer data)
 {
-  Change *change = task_data;
-  GError *error = NULL;
+  Change *change = data;
 
   if ((change->password == NULL
-       || jkb_password_store_write (change->state_dir, change->password, &error))
-      && jkb_overlay_write (change->state_dir, change->overlay, change->set_aside, &error))
-    {
-      if (change->forget_password)
-        jkb_password_store_remove (change->state_dir);
-      g_task_return_boolean (worker, TRUE);
-    }
-  else
-    g_task_return_error (worker, error);
+       || jkb_password_store_write (change->state_dir, change->password, &change->error))
+      && jkb_overlay_write (change->state_dir, change->overlay, change->set_aside, &change->error)
+      && change->forget_password)
+    jkb_password_store_remove (change->state_dir);
+  eventfd_write (change->done_fd, 1);
+  return NULL;
 }
 
-static void
-on_written (GObject *source, GAsyncResult *result, gpointer user_data)
+static gboolean
+on_written (int fd, GIOCondition condition, gpointer user_data)
 {
   JkbReconfigure *self = user_data;
   GError *error = NULL;
+  eventfd_t count;
 
-  g_task_propagate_boolean (G_TASK (result), &error);
+  eventfd_read (fd, &count);
+  g_thread_join (g_steal_pointer (&self->writer));
+  error = g_steal_pointer (&self->change->error);
+  g_clear_pointer (&self->change, change_free);
   end_job (self, error);
   begin_next (self);
+  return G_SOURCE_CONTINUE;
 }
 
 /* Returns: (nullable): what is to be written; NULL: nothing on the disk changes. */
@@ -382,6 +393,7 @@ make_change (JkbReconfigure *self, const Job *job)
   change->set_aside = jkb_overlay_is_set_aside (config);
   change->password = new_password ? g_strdup (job->text) : NULL;
   change->forget_password = !g_str_equal (config->mqtt.password_file, stored);
+  change->done_fd = self->done_fd;
   return change;
 }
 
@@ -407,23 +419,17 @@ begin_next (JkbReconfigure *self)
 {
   while (self->running == NULL && !g_queue_is_empty (&self->waiting))
     {
-      g_autoptr (GTask) worker = NULL;
       Job *job;
       GError *error;
-      Change *change;
 
       self->running = g_queue_pop_head (&self->waiting);
       job = g_task_get_task_data (self->running);
       error = prepare (self, job);
-      change = error == NULL ? make_change (self, job) : NULL;
-      if (change == NULL)
-        {
-          end_job (self, error);
-          continue;
-        }
-      worker = g_task_new (NULL, NULL, on_written, self);
-      g_task_set_task_data (worker, change, (GDestroyNotify) change_free);
-      g_task_run_in_thread (worker, write_changes);
+      self->change = error == NULL ? make_change (self, job) : NULL;
+      if (self->change == NULL)
+        end_job (self, error);
+      else
+        self->writer = g_thread_new ("jkb-config", writer_thread, self->change);
     }
 }
 
@@ -454,12 +460,18 @@ jkb_reconfigure_new (JkbDaemon *daemon, const char *state_dir)
 
   self->daemon = daemon;
   self->state_dir = g_strdup (state_dir);
+  self->done_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (self->done_fd < 0)
+    g_error ("cannot create an eventfd: %s", g_strerror (errno));
+  self->done_source = g_unix_fd_add (self->done_fd, G_IO_IN, on_written, self);
   return self;
 }
 
 void
 jkb_reconfigure_free (JkbReconfigure *self)
 {
+  g_source_remove (self->done_source);
+  close (self->done_fd);
   g_free (self->state_dir);
   g_free (self);
 }

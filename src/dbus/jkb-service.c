@@ -232,22 +232,21 @@ on_configured (JkbDaemon *daemon, JkbService *self)
 
 /* ---- connection ---- */
 
-/* Filled in before the first connection: other threads read it. */
 static const char *const described[]
     = { JKB_DBUS_NAME ".Manager", JKB_DBUS_NAME ".Mqtt", JKB_DBUS_NAME ".Bus",
         JKB_DBUS_NAME ".Bms" };
 static GDBusInterfaceInfo *guarded[JKB_N_GROUPS + G_N_ELEMENTS (described) + 1];
 
+/* Before there is a connection and with it GDBus's thread, which reads this. */
 static void
-guard (GDBusConnection *connection)
+fill_guarded (void)
 {
+  if (guarded[0] != NULL)
+    return;
   for (JkbGroup group = JKB_GROUP_LIVE; group < JKB_N_GROUPS; group++)
-    if (guarded[group] == NULL)
-      guarded[group] = jkb_table_info (group);
+    guarded[group] = jkb_table_info (group);
   for (guint i = 0; i < G_N_ELEMENTS (described); i++)
-    if (guarded[JKB_N_GROUPS + i] == NULL)
-      guarded[JKB_N_GROUPS + i] = jkb_xml_interface_info (described[i]);
-  jkb_set_guard_add (connection, guarded);
+    guarded[JKB_N_GROUPS + i] = jkb_xml_interface_info (described[i]);
 }
 
 static void
@@ -278,7 +277,7 @@ on_connection (GDBusConnection *connection, gpointer user_data)
       g_dbus_object_manager_server_set_connection (self->manager, NULL);
       return;
     }
-  guard (connection);
+  jkb_set_guard_add (connection, guarded);
   settle_all (self);
   if (!g_dbus_interface_skeleton_export (G_DBUS_INTERFACE_SKELETON (interface), connection,
                                          JKB_DBUS_PATH, &error))
@@ -343,6 +342,7 @@ jkb_service_start (JkbService *self, GBusType type, const char *address, GSource
   g_return_if_fail (self->link == NULL);
 
   self->policy = type == G_BUS_TYPE_SYSTEM ? JKB_AUTH_POLKIT : JKB_AUTH_SAME_USER;
+  fill_guarded ();
   create_objects (self);
   connect_signals (self);
   self->link = jkb_dbus_link_new (type, address, JKB_DBUS_NAME, on_connection, on_ready, user_data,
