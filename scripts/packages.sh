@@ -64,9 +64,9 @@ as_root ()
   fi
 }
 
-# Installs what is missing of the packages.  Mosquitto comes with a service that Debian starts
-# and enables.  The machine's own broker must stay what it was, so a package that
-# was not here before is kept from starting (policy-rc.d, removed at once) and then disabled.
+# Installs what is missing of the packages.  Some (mosquitto, ser2net) come with a service that Debian
+# starts and enables.  The machine's own broker must stay what it was, so a package that was not here
+# before is kept from starting (policy-rc.d, removed at once) and then disabled.
 install_packages ()
 {
   local -a missing names services
@@ -84,7 +84,7 @@ install_packages ()
   names=($(resolve_packages "${missing[@]}")) || return 1
   services=()
   for name in "${names[@]}"; do
-    case $name in mosquitto) services+=("$name") ;; esac
+    case $name in mosquitto|ser2net) services+=("$name") ;; esac
   done
 
   if [ ${#services[@]} -gt 0 ] && [ ! -e "$policy" ]; then
