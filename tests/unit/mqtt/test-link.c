@@ -163,6 +163,38 @@ test_two_threads (void)
   jkb_mqtt_link_unref (link);
 }
 
+static void
+on_arrived (const JkbMqttEvent *event, gpointer n_events)
+{
+  g_assert_cmpint (event->kind, ==, JKB_MQTT_ARRIVED);
+  g_assert_cmpstr (event->text, ==, "jkbms/garage_1/set/balancer");
+  ++*(guint *) n_events;
+}
+
+/* However many messages arrive, few megabytes wait; the rest is dropped and counted. */
+static void
+test_arrivals_are_bounded (void)
+{
+  JkbMqttLink *link = jkb_mqtt_link_new (10);
+  const char *topic = "jkbms/garage_1/set/balancer";
+  guint n_reserved = 0, n_events = 0;
+
+  for (guint round = 0; round < 2; round++)
+    {
+      jkb_mqtt_link_attach (link, on_arrived, &n_events);
+      for (n_reserved = 0; jkb_mqtt_link_reserve (link, topic, 2); n_reserved++)
+        jkb_mqtt_link_report (link, JKB_MQTT_ARRIVED, g_strdup (topic), g_strdup ("ON"), 2, FALSE);
+      g_assert_cmpuint (n_reserved, >, 10000);
+      g_assert_cmpuint (n_reserved, <, 100000);
+      g_assert_cmpuint (jkb_mqtt_link_get_dropped (link), ==, round + 1);
+      while (g_main_context_iteration (NULL, FALSE))
+        ;
+      g_assert_cmpuint (n_events, ==, n_reserved * (round + 1));
+      jkb_mqtt_link_detach (link);
+    }
+  jkb_mqtt_link_unref (link);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -172,5 +204,6 @@ main (int argc, char **argv)
   g_test_add_func ("/mqtt/link/high-and-low-water", test_high_and_low_water);
   g_test_add_func ("/mqtt/link/beat", test_beat);
   g_test_add_func ("/mqtt/link/two-threads", test_two_threads);
+  g_test_add_func ("/mqtt/link/arrivals-are-bounded", test_arrivals_are_bounded);
   return g_test_run ();
 }
