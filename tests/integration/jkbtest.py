@@ -713,4 +713,4 @@ def main():
         print(f"SKIPPED: {reason}")
     if not result.wasSuccessful():
         sys.exit(1)
-    sys.exit(77 if len(result.skipped) >= result.testsRun > 0 else 0)
+    sys.exit(77 if result.skipped and len(result.skipped) >= result.testsRun else 0)
