@@ -1,16 +1,21 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: the jkbmsd contributors
-"""Reads a JSON test log of Meson; explains failures and skips, then prints "PASSED FAILED SKIPPED".
+"""Reads JSON test logs of Meson; explains failures and skips, then prints "PASSED FAILED SKIPPED".
 
-Usage: test-results.py LABEL testlog.json
+A later log holds second tries, whose results count.
+
+Usage: test-results.py LABEL LOG [LOG OF SECOND TRIES]
+       test-results.py --failed LOG      the names of the failed tests, one a line
 """
 
 import json
+import os
 import re
 import sys
 
 TAIL = 60
+GOOD = ("OK", "EXPECTEDFAIL", "SKIP")
 
 
 def explain_skips(label, test, output):
@@ -20,11 +25,34 @@ def explain_skips(label, test, output):
     return reasons
 
 
-def main():
-    label, path = sys.argv[1:]
-    count = {"passed": 0, "failed": 0, "skipped": 0}
+def read(path):
+    if not os.path.exists(path):
+        return []
     with open(path, encoding="utf-8") as log:
-        tests = [json.loads(line) for line in log]
+        return [json.loads(line) for line in log]
+
+
+def with_second_tries(first, second):
+    tries = {test["name"]: test for test in second}
+    for test in first:
+        if test["name"] in tries and test["result"] not in GOOD:
+            test = tries[test["name"]]
+            if test["result"] in GOOD:
+                print(f"needed a second try: {test['name']}", file=sys.stderr)
+        yield test
+
+
+def main():
+    if sys.argv[1] == "--failed":
+        for test in read(sys.argv[2]):
+            if test["result"] not in GOOD:
+                print(test["name"].split(" / ")[-1])
+        return
+    label, *paths = sys.argv[1:]
+    count = {"passed": 0, "failed": 0, "skipped": 0}
+    tests = list(with_second_tries(*(read(path) for path in (paths + [""])[:2])))
+    if not tests:
+        sys.exit(1)
     for test in tests:
         output = test.get("stdout", "") + test.get("stderr", "")
         result = test["result"]
