@@ -180,7 +180,8 @@ class Polling(jkbtest.Case):
         jkbtest.wait_until(lambda: all(self.interface(bms, "Info") for bms in ids), 10)
         self.sim.command("fault deaf@3 0.67")
         for bms, gaps in self.gaps(ids, 6).items():
-            self.assertLess(statistics.median(gaps), 1.1 * jkbtest.FACTOR, (bms, gaps))
+            # The strict figure is test-schedule's, in virtual time; here programs wait for a processor.
+            self.assertLess(statistics.median(gaps), 2 * jkbtest.FACTOR, (bms, gaps))
         self.assertTrue(self.client.get(bms_path("garage_3"), "Bms", "Online"))
 
     def test_address_changes(self):
