@@ -117,6 +117,7 @@ class Topics(Base):
         self.capture.wait_for(topic("garage_1", "cells"))
         self.broker.publish("homeassistant/status", "online")
         wait_until(lambda: len(self.capture.messages(topic("garage_1", "state"))) >= 3, 12)
+        wait_until(lambda: len(self.capture.messages(topic("garage_1", "cells"))) >= 3)
         self.assertEqual(len(self.capture.messages(topic("garage_1", "cells"))), 3)
 
     def test_old_birth_message_is_ignored(self):

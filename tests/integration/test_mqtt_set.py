@@ -306,6 +306,7 @@ class Discovery(Base):
         self.sim.command("set 1 smart_sleep_voltage 0")
         self.capture.wait_for(config_topic(), lambda m: m.json["components"]
                               ["smart_sleep_voltage"]["min"] == 0, 90)
+        self.capture.wait_for(topic("settings"), lambda m: m.json["smart_sleep_voltage"] == 0)
         self.assert_refused("smart_sleep_voltage", "0.5", "OutOfRange")
 
     def test_another_tier(self):
