@@ -4,8 +4,8 @@
 #
 # Six simulated batteries on two buses, jkbmsd, a private D-Bus daemon and a private MQTT broker: a
 # live view of what arrives, until Ctrl-C.  ./demo.sh --once prints one snapshot of every BMS instead.
-# Installs what is missing, builds into build/demo, and leaves the machine's own bus, broker and
-# configuration alone.  Needs no root.
+# Installs what is missing, builds into build/demo (build/gcc where ./test.sh has made that), and
+# leaves the machine's own bus, broker and configuration alone.  Needs no root.
 set -eu
 cd "$(dirname "$0")"
 . scripts/packages.sh
@@ -21,6 +21,8 @@ install_packages "${build_packages[@]}" "${run_packages[@]}"
 PATH=$PATH:/usr/sbin
 
 build=build/demo
+[ ! -f build/gcc/build.ninja ] || build=build/gcc
+programs=(src/daemon/jkbmsd src/sim/jkbms-sim src/ctl/jkbmsctl)
 dir=$(mktemp -d)
 children=()
 
@@ -73,7 +75,7 @@ listens () { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
 echo "Building in $build ..."
 if ! { [ -f $build/build.ninja ] || meson setup $build -Dtests=false; } >"$dir/build.log" 2>&1 ||
-   ! ninja -C $build >>"$dir/build.log" 2>&1; then
+   ! ninja -C $build "${programs[@]}" >>"$dir/build.log" 2>&1; then
   give_up 'The build failed:' "$dir/build.log"
 fi
 jkbmsd=$build/src/daemon/jkbmsd
