@@ -260,3 +260,72 @@ fixture_count_fds (void)
     n++;
   return n;
 }
+
+gboolean
+fixture_is_up (Fixture *f)
+{
+  return jkb_bus_get_state (f->bus) == JKB_LINK_UP;
+}
+
+gboolean
+fixture_is_down (Fixture *f)
+{
+  return jkb_bus_get_state (f->bus) == JKB_LINK_DOWN;
+}
+
+gboolean
+fixture_is_faulty (Fixture *f)
+{
+  return jkb_bus_get_last_error (f->bus)[0] != '\0';
+}
+
+gboolean
+fixture_is_good (Fixture *f)
+{
+  return fixture_is_up (f) && !fixture_is_faulty (f);
+}
+
+gboolean
+fixture_has_frame (Fixture *f)
+{
+  return f->n_frames > 0;
+}
+
+gboolean
+fixture_has_ten_frames (Fixture *f)
+{
+  return f->n_frames >= 10;
+}
+
+void
+fixture_assert_error (Fixture *f, const char *text)
+{
+  g_test_message ("%s", jkb_bus_get_last_error (f->bus));
+  g_assert_nonnull (strstr (jkb_bus_get_last_error (f->bus), text));
+}
+
+int
+fixture_start_pty (Fixture *f)
+{
+  g_autofree char *name = NULL;
+  g_autofree char *uri = NULL;
+  int master = fixture_make_pty (&name);
+
+  uri = g_strconcat ("serial:", name, NULL);
+  fixture_start (f, uri);
+  fixture_wait (f, fixture_is_up);
+  return master;
+}
+
+int
+fixture_start_tcp (Fixture *f, int *listener)
+{
+  g_autofree char *uri = NULL;
+  int peer;
+
+  *listener = fixture_listen (4, &uri);
+  fixture_start (f, uri);
+  peer = fixture_accept (f, *listener);
+  fixture_wait (f, fixture_is_up);
+  return peer;
+}

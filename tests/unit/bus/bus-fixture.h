@@ -38,6 +38,17 @@ typedef gboolean (*FixtureCheck) (Fixture *f);
 void fixture_wait (Fixture *f, FixtureCheck check);
 void fixture_run (guint ms);
 
+/* What to wait for. */
+gboolean fixture_is_up (Fixture *f);
+gboolean fixture_is_down (Fixture *f);
+gboolean fixture_is_faulty (Fixture *f);
+gboolean fixture_is_good (Fixture *f);
+gboolean fixture_has_frame (Fixture *f);
+gboolean fixture_has_ten_frames (Fixture *f);
+
+/* The last error of the bus holds @text. */
+void fixture_assert_error (Fixture *f, const char *text);
+
 /* A live frame of @address with its ACK; @n makes it differ from others. */
 void fixture_make_frame (guint8 *bytes, guint8 address, guint32 n);
 
@@ -51,6 +62,10 @@ int fixture_make_pty (char **name);
 /* Returns: a listening socket on a free loopback port. @uri: (out) (transfer full): for the bus */
 int fixture_listen (int backlog, char **uri);
 int fixture_accept (Fixture *f, int listener);
+
+/* Starts the bus on a new pty or socket and waits until it is up. Returns: the other side */
+int fixture_start_pty (Fixture *f);
+int fixture_start_tcp (Fixture *f, int *listener);
 
 guint fixture_count_fds (void);
 
