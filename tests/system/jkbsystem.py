@@ -109,7 +109,7 @@ class Machine(jkbtest.Part):
         log = os.path.join(self.directory, "log")
 
         def join_group():
-            jkbtest._die_with_parent()
+            jkbtest.die_with_parent()
             with open(os.path.join(self.group, "cgroup.procs"), "w", encoding="ascii") as procs:
                 procs.write("0")
 
