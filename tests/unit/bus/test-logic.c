@@ -9,6 +9,7 @@
 #include "bus/jkb-backoff.h"
 #include "bus/jkb-health.h"
 #include "bus/jkb-line-watch.h"
+#include "bus/jkb-tally.h"
 #include "bus/jkb-transport.h"
 #include "bus/jkb-urgency.h"
 #include "core/jkb-error.h"
@@ -277,6 +278,27 @@ test_health_unattributed (void)
   assert_health (now_us, &report, JKB_LINK_UP, 65, 75, "25 % of frames from an unknown sender");
 }
 
+/* ---- the tally ---- */
+
+static void
+test_tally (void)
+{
+  JkbTally tally = { 0 };
+  JkbBusCounters counters = { .overruns = 7 };
+
+  jkb_tally_update (&tally, &(JkbStreamCounters){ .bytes = 900, .frames = 3 });
+  jkb_tally_carry_over (&tally);
+  jkb_tally_add_reconnect (&tally);
+  g_assert_cmpuint (jkb_tally_get (&tally, JKB_TALLY_FRAMES), ==, 3);
+  jkb_tally_update (&tally, &(JkbStreamCounters){ .bytes = 300, .frames = 1, .resyncs = 2 });
+  jkb_tally_report (&tally, &counters);
+  g_assert_cmpuint (counters.bytes_received, ==, 1200);
+  g_assert_cmpuint (counters.frames_received, ==, 4);
+  g_assert_cmpuint (counters.resyncs, ==, 2);
+  g_assert_cmpuint (counters.reconnects, ==, 1);
+  g_assert_cmpuint (counters.overruns, ==, 7);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -292,5 +314,6 @@ main (int argc, char **argv)
   g_test_add_func ("/bus/urgency/settings", test_urgency_settings);
   g_test_add_func ("/bus/health/score", test_health);
   g_test_add_func ("/bus/health/unattributed", test_health_unattributed);
+  g_test_add_func ("/bus/tally/over-streams", test_tally);
   return g_test_run ();
 }
