@@ -18,7 +18,7 @@ _jkbmsctl ()
       continue
     fi
     case $word in
-      --bus-address|--time|--baud|--diff|--export) skip=$word ;;
+      --bus-address|--time|--baud|--diff|--export|--since|--until|--points) skip=$word ;;
       --session|--system) global+=("$word") ;;
       -*|=) ;;
       *)
@@ -53,9 +53,10 @@ _jkbmsctl ()
     case $verb:$args in
       :0) what=($(jkbmsctl complete verbs 2>/dev/null | cut -d ' ' -f 1 | sort -u)) ;;
       bus:0|mqtt:0|config:0) what=($(jkbmsctl complete verbs 2>/dev/null | sed -n "s/^$verb //p")) ;;
-      show:0|get:0|forget:0|set:0|settings:0|apply:0|snapshots:0|restore:0|monitor:*)
+      show:0|get:0|history:0|forget:0|set:0|settings:0|apply:0|snapshots:0|restore:0|monitor:*)
         what=($(jkbmsctl "${global[@]}" complete ids 2>/dev/null)) ;;
       get:1) what=($(jkbmsctl complete keys 2>/dev/null)) ;;
+      history:1) what=($(jkbmsctl "${global[@]}" complete history-keys "$first" 2>/dev/null)) ;;
       set:*) what=($(jkbmsctl complete settings 2>/dev/null)) ;;
       restore:1) what=($(jkbmsctl "${global[@]}" complete snapshots "$first" 2>/dev/null)) ;;
       bus\ scan:0|bus\ remove:0|bus\ set:0|capture:0)

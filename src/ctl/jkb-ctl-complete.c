@@ -40,6 +40,28 @@ put_objects (JkbCtl *ctl, gboolean buses)
       puts (name);
 }
 
+/* What the history can tell: of cells as many as the BMS has. */
+static void
+put_history_keys (JkbCtl *ctl, const char *id)
+{
+  g_autoptr(JkbCtlModel) model = NULL;
+  const JkbCtlBms *bms = jkb_ctl_fetch_bms (ctl, id, &model, NULL);
+  guint n_cells = bms != NULL ? bms->values[JKB_GROUP_LIVE].n_cells : 0;
+
+  for (JkbFieldId field = jkb_group_first (JKB_GROUP_LIVE); field < jkb_group_end (JKB_GROUP_LIVE);
+       field++)
+    if (jkb_fields[field].kind == JKB_KIND_NUMBER || jkb_fields[field].kind == JKB_KIND_BOOL)
+      puts (jkb_fields[field].key);
+    else if (jkb_fields[field].kind == JKB_KIND_LIST)
+      for (guint item = 0; item < n_cells; item++)
+        {
+          char key[64];
+
+          jkb_field_item_key (&jkb_fields[field], item, key, sizeof key);
+          puts (key);
+        }
+}
+
 /* "KEY=", for set. */
 static void
 put_settings (void)
@@ -122,6 +144,8 @@ jkb_ctl_verb_complete (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **arg
     put_verbs ();
   else if (strcmp (what, "keys") == 0)
     put_keys ();
+  else if (strcmp (what, "history-keys") == 0)
+    put_history_keys (ctl, of);
   else if (strcmp (what, "settings") == 0)
     put_settings ();
   else if (strcmp (what, "values") == 0)

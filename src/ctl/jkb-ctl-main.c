@@ -22,6 +22,8 @@ static const JkbCtlVerb verbs[] = {
     1, 1, jkb_ctl_verb_show },
   { "get", N_("ID KEY"), N_("Print one value of a BMS, bare"),
     "jkbmsctl get garage_1 state_of_charge", 2, 2, jkb_ctl_verb_get },
+  { "history", N_("ID KEY"), N_("Show how a value of a BMS went over time"),
+    "jkbmsctl history garage_1 state_of_charge --since 24h --plot", 2, 2, jkb_ctl_verb_history },
   { "monitor", N_("[ID…]"), N_("Print a line for every change"), "jkbmsctl monitor garage_1", 0, -1,
     jkb_ctl_verb_monitor },
   { "top", NULL, N_("Show everything on a live screen"), "jkbmsctl top", 0, 0, jkb_ctl_verb_top },

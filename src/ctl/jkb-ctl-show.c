@@ -9,9 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/jkb-suggest.h"
 #include "ctl/jkb-ctl-client.h"
 #include "ctl/jkb-ctl-json.h"
+#include "ctl/jkb-ctl-key.h"
 #include "ctl/jkb-ctl-print.h"
 #include "wire/jkb-alarm.h"
 #include "wire/jkb-text.h"
@@ -372,43 +372,10 @@ print_keyvalue (const JkbCtlBms *bms)
   fputs (out->str, stdout);
 }
 
-/* "cell_voltage_3" of "cell_voltages". */
-static const JkbField *
-find_item (const char *key, guint *item)
-{
-  for (JkbFieldId id = 0; id < JKB_N_FIELDS; id++)
-    for (*item = 0; jkb_fields[id].kind == JKB_KIND_LIST && *item < JKB_MAX_CELLS; (*item)++)
-      {
-        char name[64];
-
-        jkb_field_item_key (&jkb_fields[id], *item, name, sizeof name);
-        if (strcmp (name, key) == 0)
-          return &jkb_fields[id];
-      }
-  return NULL;
-}
-
-static const JkbField *
-find_field (const char *key)
-{
-  for (JkbGroup group = 0; group < JKB_N_GROUPS; group++)
-    {
-      const char *name = jkb_group_name (group);
-      const JkbField *field;
-
-      if (g_str_has_prefix (key, name) && key[strlen (name)] == '.')
-        return jkb_field_lookup (group, key + strlen (name) + 1);
-      field = jkb_field_lookup (group, key);
-      if (field != NULL)
-        return field;
-    }
-  return NULL;
-}
-
 static gboolean
 append_value (GString *out, const JkbCtlBms *bms, const char *key)
 {
-  const JkbField *field = find_field (key);
+  const JkbField *field = jkb_ctl_key_find (key);
   guint item;
 
   if (field != NULL)
@@ -419,7 +386,7 @@ append_value (GString *out, const JkbCtlBms *bms, const char *key)
 
       g_string_append (out, value);
     }
-  else if ((field = find_item (key, &item)) != NULL)
+  else if ((field = jkb_ctl_key_find_item (key, &item)) != NULL)
     {
       gint32 raw = jkb_values_get_item (&bms->values[field->group], jkb_field_id (field), item);
 
@@ -431,35 +398,6 @@ append_value (GString *out, const JkbCtlBms *bms, const char *key)
   else
     return FALSE;
   return TRUE;
-}
-
-/* The key that was meant: mistyped, or only a part of it given. */
-static const char *
-guess_key (const char *key)
-{
-  const char *words[JKB_N_FIELDS + 1] = { NULL };
-  const char *guess;
-
-  for (JkbFieldId id = 0; id < JKB_N_FIELDS; id++)
-    words[id] = jkb_fields[id].key;
-  guess = jkb_suggest (key, words);
-  for (guint i = 0; guess == NULL && *key != '\0' && words[i] != NULL; i++)
-    if (strstr (words[i], key) != NULL)
-      guess = words[i];
-  return guess;
-}
-
-static int
-fail_key (const char *key)
-{
-  const char *guess = guess_key (key);
-
-  if (guess != NULL)
-    g_printerr (_("jkbmsctl: there is no key “%s”; did you mean “%s”?\n"), key, guess);
-  else
-    g_printerr (_("jkbmsctl: there is no key “%s”; “jkbmsctl show ID --keyvalue” lists them\n"),
-                key);
-  return JKB_CTL_USAGE;
 }
 
 /* ---- verbs -------------------------------------------------------------------------------- */
@@ -514,7 +452,7 @@ jkb_ctl_verb_get (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv)
   if (bms == NULL)
     return jkb_ctl_fail (ctl, error);
   if (!append_value (out, bms, argv[1]))
-    return fail_key (argv[1]);
+    return jkb_ctl_key_fail (argv[1]);
   puts (out->str);
   return JKB_CTL_OK;
 }

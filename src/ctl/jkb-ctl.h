@@ -80,6 +80,7 @@ const JkbCtlVerb *jkb_ctl_verbs (gsize *n_verbs);
 int jkb_ctl_verb_list (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv);
 int jkb_ctl_verb_show (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv);
 int jkb_ctl_verb_get (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv);
+int jkb_ctl_verb_history (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv);
 int jkb_ctl_verb_monitor (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv);
 int jkb_ctl_verb_decode (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv);
 int jkb_ctl_verb_top (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv);

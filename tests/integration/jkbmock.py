@@ -33,7 +33,7 @@ MANAGER_XML = """<node><interface name="org.freedesktop.DBus.ObjectManager">
 
 # {interface: {method: (arguments, answer)}}
 METHODS = {
-    "Bms": {"Forget": ("", ""), "Refresh": ("", "")},
+    "Bms": {"Forget": ("", ""), "Refresh": ("", ""), "GetHistory": ("sttu", "a(td)")},
     "Bus": {"Reconnect": ("", ""), "Scan": ("", ""), "StartCapture": ("h", ""),
             "StopCapture": ("", "")},
     "Settings": {"Apply": ("a{sv}", "a{sv}"), "Validate": ("a{sv}", "a(sss)"),

@@ -120,7 +120,7 @@ class HelpTest(Base):
         for expected in ("list", "show", "get", "monitor", "decode", "health", "bus list",
                          "mqtt show", "forget", "set", "settings", "apply", "bus add",
                          "bus remove", "bus scan", "mqtt set", "capture", "config show",
-                         "config reset", "snapshots", "restore"):
+                         "config reset", "snapshots", "restore", "history"):
             self.assertIn(expected, verbs)
         for verb in verbs:
             with self.subTest(verb):
@@ -395,6 +395,19 @@ COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _jkbmsctl; printf '%s\\n' "${COMPREPL
         self.assertEqual(self.complete("bus", "add", "a", "tcp:h", "poll"), ["poll-interval="])
         self.assertEqual(self.complete("mqtt", "set", "topic"), ["topic-prefix="])
         self.assertEqual(self.complete("capture", ""), ["garage"])
+
+    def test_bash_of_history(self):
+        self.start_mock()
+        self.assertEqual(self.complete("history", "garage_2"), ["garage_2"])
+        keys = self.complete("history", "garage_2", "")
+        self.assertIn("balancing", keys)
+        self.assertNotIn("battery_type", keys)
+        self.assertNotIn("charging_switch", keys)
+        self.assertEqual([key for key in keys if re.fullmatch("cell_voltage_[0-9]+", key)],
+                         ["cell_voltage_1", "cell_voltage_2", "cell_voltage_3"])
+        self.assertEqual(self.complete("history", "garage_2", "--since", "7d", "total_v"),
+                         ["total_voltage"])
+        self.assertIn("--plot", self.complete("history", "--"))
 
     def test_no_daemon(self):
         self.assertEqual(self.complete("show", ""), [])
