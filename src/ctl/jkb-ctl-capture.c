@@ -32,11 +32,14 @@ typedef struct
 static char *
 size_text (const Capture *capture)
 {
-  struct stat status;
+  struct stat status = { 0 };
+  g_autofree char *size = NULL;
 
-  if (fstat (capture->fd, &status) < 0)
-    return g_strdup ("?");
-  return g_strdup_printf ("%" G_GINT64_FORMAT, (gint64) status.st_size);
+  fstat (capture->fd, &status);
+  size = g_strdup_printf ("%" G_GINT64_FORMAT, (gint64) status.st_size);
+  /* Translators: the number of bytes is a text, %s; the second %s is the file. */
+  return g_strdup_printf (ngettext ("%s byte in %s", "%s bytes in %s", (gulong) status.st_size),
+                          size, capture->file);
 }
 
 static int
@@ -94,7 +97,8 @@ on_second (gpointer user_data)
   g_autofree char *size = size_text (capture);
 
   g_printerr ("\r");
-  g_printerr (_("%s bytes in %s; Ctrl-C stops"), size, capture->file);
+  /* Translators: %s is "123 bytes in FILE" */
+  g_printerr (_("%s; Ctrl-C stops"), size);
   capture->shown = TRUE;
   return G_SOURCE_CONTINUE;
 }
@@ -168,7 +172,7 @@ finish (Capture *capture)
     = !capture->lost
       && jkb_ctl_call (capture->ctl, capture->path, "Bus", "StopCapture", NULL, 0, &error);
 
-  g_print (_("%s bytes in %s\n"), size, capture->file);
+  g_print ("%s\n", size);
   if (stopped)
     return JKB_CTL_OK;
   if (error == NULL)

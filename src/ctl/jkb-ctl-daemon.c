@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include <glib/gi18n.h>
+#include <locale.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -48,7 +49,8 @@ bus_is_up (const JkbCtlObject *bus, GPtrArray *reasons)
   jkb_ctl_path_is_bus (bus->path, &name);
   if (g_strcmp0 (state, "up") != 0)
     {
-      add_reason (reasons, _("bus %s is %s: %s"), name, state != NULL ? state : _("unknown"),
+      add_reason (reasons, _("bus %s is %s: %s"), name,
+                  state != NULL ? jkb_ctl_word (state) : _("unknown"),
                   why != NULL && *why != '\0' ? why : _("no reason given"));
       return FALSE;
     }
@@ -110,6 +112,8 @@ jkb_ctl_verb_health (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv)
 
   if (!jkb_ctl_parse (ctl, verb, options, &argc, &argv, &status))
     return status;
+  if (json) /* the same for every reader */
+    setlocale (LC_MESSAGES, "C");
   model = jkb_ctl_fetch (ctl, &error);
   if (model != NULL)
     health = judge (model, reasons);
@@ -162,9 +166,10 @@ add_bus (JkbCtlTable *table, const JkbCtlObject *bus)
 
   jkb_ctl_path_is_bus (bus->path, &name);
   jkb_ctl_table_add (table, name, JKB_CTL_PLAIN);
-  jkb_ctl_table_add (table, state,
+  jkb_ctl_table_add (table, jkb_ctl_word (state),
                      g_strcmp0 (state, "up") == 0 ? JKB_CTL_GOOD : JKB_CTL_BAD);
-  jkb_ctl_table_add (table, jkb_ctl_object_text (bus, "Bus", "Role"), JKB_CTL_PLAIN);
+  jkb_ctl_table_add (table, jkb_ctl_word (jkb_ctl_object_text (bus, "Bus", "Role")),
+                     JKB_CTL_PLAIN);
   jkb_ctl_table_add (table, jkb_ctl_object_text (bus, "Bus", "Mode"), JKB_CTL_PLAIN);
   add_count (table, jkb_ctl_object_number (bus, "Bus", "HealthScore", 0));
   add_count (table, jkb_ctl_object_number (bus, "Bus", "FramesReceived", 0));

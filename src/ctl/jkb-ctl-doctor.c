@@ -8,6 +8,8 @@
 
 #include <errno.h>
 #include <glib/gi18n.h>
+#include <locale.h>
+#include <math.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -130,8 +132,10 @@ print_counts (const JkbCtlHeard *heard)
     if (heard->good_by_address[address] > 0)
       g_string_append_printf (who, "%s%u%s", who->len > 0 ? ", " : "", address,
                               address == 0 ? _(" (master)") : "");
-  g_print (_("Heard %u bytes, %u good frames, %u damaged, %u requests.\n"), (guint) heard->bytes,
-           (guint) heard->frames, (guint) heard->bad_frames, (guint) heard->requests);
+  /* Translators: numbers stand behind what they count, so that no plural is needed */
+  g_print (_("Heard: bytes %u, good frames %u, damaged frames %u, requests %u.\n"),
+           (guint) heard->bytes, (guint) heard->frames, (guint) heard->bad_frames,
+           (guint) heard->requests);
   if (who->len > 0)
     g_print (_("BMS at these addresses: %s\n"), who->str);
 }
@@ -461,12 +465,16 @@ jkb_ctl_verb_doctor (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv)
 
   if (!jkb_ctl_parse (ctl, verb, options, &argc, &argv, &status))
     return status;
+  if (json) /* the same for every reader */
+    setlocale (LC_MESSAGES, "C");
   if (seconds <= 0 || seconds > 3600 || baud < 300)
     return jkb_ctl_fail_usage (_("--time is from 0 to 3600 seconds, --baud from 300 on"));
   g_array_set_clear_func (findings, finding_clear);
   uri = argc > 0 ? uri_of_port (argv[0]) : NULL;
   if (ctl->tty && !json)
-    g_print (_("Listening for %.0f seconds …\n"), seconds);
+    g_print (ngettext ("Listening for %.0f second …\n", "Listening for %.0f seconds …\n",
+                       (gulong) ceil (seconds)),
+             seconds);
   if (uri != NULL)
     {
       Finding finding = examine_port (uri, baud, seconds, ask, &error);

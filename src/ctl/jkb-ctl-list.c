@@ -15,11 +15,13 @@
 #include "wire/jkb-alarm.h"
 
 static const JkbCtlColumn bus_columns[] = {
+  /* Translators: heads of narrow columns, here and in other tables: keep them short */
   { N_("BUS"), FALSE, FALSE },  { N_("STATE"), FALSE, FALSE }, { N_("ROLE"), FALSE, FALSE },
   { N_("HEALTH"), TRUE, FALSE }, { N_("URI"), FALSE, TRUE },
 };
 
 static const JkbCtlColumn bms_columns[] = {
+  /* Translators: SOC is the state of charge, AGE the time since the last frame */
   { N_("ID"), FALSE, FALSE },     { N_("NAME"), FALSE, TRUE },  { N_("ONLINE"), FALSE, FALSE },
   { N_("SOC"), TRUE, FALSE },     { N_("V"), TRUE, FALSE },     { N_("A"), TRUE, FALSE },
   { N_("W"), TRUE, FALSE },       { N_("°C"), TRUE, FALSE },    { N_("AGE"), TRUE, FALSE },
@@ -57,8 +59,9 @@ print_buses (JkbCtl *ctl, JkbCtlModel *model)
 
       jkb_ctl_path_is_bus (bus->path, &name);
       jkb_ctl_table_add (table, name, JKB_CTL_PLAIN);
-      jkb_ctl_table_add (table, state, state_style (state));
-      jkb_ctl_table_add (table, jkb_ctl_object_text (bus, "Bus", "Role"), JKB_CTL_PLAIN);
+      jkb_ctl_table_add (table, jkb_ctl_word (state), state_style (state));
+      jkb_ctl_table_add (table, jkb_ctl_word (jkb_ctl_object_text (bus, "Bus", "Role")),
+                         JKB_CTL_PLAIN);
       jkb_ctl_table_add (table, health, JKB_CTL_PLAIN);
       jkb_ctl_table_add (table, jkb_ctl_object_text (bus, "Bus", "Uri"), JKB_CTL_PLAIN);
     }

@@ -13,11 +13,12 @@
 
 #include "core/jkb-error.h"
 #include "core/jkb-suggest.h"
-#include "ctl/jkb-ctl.h"
+#include "ctl/jkb-ctl-print.h"
 
 static const JkbCtlVerb verbs[] = {
   { "list", NULL, N_("List the buses and every BMS with its main values"), "jkbmsctl list", 0, 0,
     jkb_ctl_verb_list },
+  /* Translators: words in capitals stand for what the user types: the same in all texts */
   { "show", N_("ID"), N_("Show everything that is known of a BMS"), "jkbmsctl show garage_1 --json",
     1, 1, jkb_ctl_verb_show },
   { "get", N_("ID KEY"), N_("Print one value of a BMS, bare"),
@@ -113,8 +114,9 @@ append_verbs (GString *out, const char *first_word)
       if (n > 0 && (strncmp (verb->name, first_word, n) != 0 || verb->name[n] != ' '))
         continue;
       left = g_strjoin (" ", verb->name, verb->arguments != NULL ? _(verb->arguments) : NULL, NULL);
-      g_string_append_printf (out, "\n  %s%*s  %s", left,
-                              MAX (0, 20 - (int) g_utf8_strlen (left, -1)), "", _(verb->summary));
+      g_string_append (out, "\n  ");
+      jkb_ctl_text_pad (out, left, 20, FALSE, FALSE);
+      g_string_append_printf (out, "  %s", _(verb->summary));
     }
 }
 
@@ -164,14 +166,17 @@ unknown_verb (int argc, char **argv)
   return JKB_CTL_USAGE;
 }
 
-/* Everything printed is UTF-8 or the locale's own; "C" alone says only that nobody chose. */
+/* Everything printed is UTF-8 or the locale's own; "C" alone says only that nobody chose. Translators
+ * see their work without installing it: JKBMSD_LOCALEDIR=build/po. */
 static void
 set_locale (void)
 {
+  const char *directory = g_getenv ("JKBMSD_LOCALEDIR");
+
   setlocale (LC_ALL, "");
   if (strcmp (nl_langinfo (CODESET), "ANSI_X3.4-1968") == 0)
     setlocale (LC_CTYPE, "C.UTF-8");
-  bindtextdomain (PACKAGE, LOCALEDIR);
+  bindtextdomain (PACKAGE, directory != NULL ? directory : LOCALEDIR);
   bind_textdomain_codeset (PACKAGE, "UTF-8");
   textdomain (PACKAGE);
 }

@@ -304,8 +304,9 @@ on_alarm (Monitor *monitor, const JkbCtlEvent *event)
       return;
     }
   out = begin_text (&line);
+  /* Translators: the alarm's key, and how grave it is */
   if (raised)
-    g_string_append_printf (out, _("ALARM %s (%s)"), key, severity);
+    g_string_append_printf (out, _("ALARM %s (%s)"), key, jkb_ctl_word (severity));
   else
     g_string_append_printf (out, _("alarm %s is over"), key);
   end_text (out, NULL);

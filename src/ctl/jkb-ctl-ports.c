@@ -17,6 +17,8 @@
 #include "ctl/jkb-ctl-json.h"
 #include "ctl/jkb-ctl-print.h"
 
+#define LABEL_WIDTH 10
+
 void
 jkb_ctl_port_free (JkbCtlPort *port)
 {
@@ -245,17 +247,23 @@ print_detail (const char *label, const char *text)
 {
   g_autofree char *safe = text != NULL ? jkb_ctl_text_safe (text) : NULL;
 
-  if (safe != NULL)
-    g_print ("  %-10s%s\n", label, safe);
+  g_autoptr(GString) head = g_string_new (NULL);
+
+  if (safe == NULL)
+    return;
+  jkb_ctl_text_pad (head, label, LABEL_WIDTH, FALSE, FALSE);
+  g_print ("  %s%s\n", head->str, safe);
 }
 
 static void
 print_port (const JkbCtl *ctl, const JkbCtlPort *port)
 {
   const char *best = port->unique || port->by_path == NULL ? port->by_id : port->by_path;
+  g_autofree char *uri = g_strconcat ("uri=serial:", best != NULL ? best : port->device, NULL);
 
   g_print ("%s%s%s\n", jkb_ctl_style_on (ctl, JKB_CTL_BOLD), port->device,
            jkb_ctl_style_off (ctl, JKB_CTL_BOLD));
+  /* Translators: these labels have 9 columns: adapter, driver, note, held by, use */
   print_detail (_("adapter"), port->product);
   print_detail (_("driver"), port->driver);
   print_detail ("by-id", port->by_id);
@@ -264,7 +272,8 @@ print_port (const JkbCtl *ctl, const JkbCtlPort *port)
     print_detail (_("note"), _("no serial number of its own: a second one of this kind would get "
                                "the same by-id name"));
   print_detail (_("held by"), port->holder);
-  g_print ("  %-10suri=serial:%s\n", _("use"), best != NULL ? best : port->device);
+  /* Translators: in front of what is to be written into the configuration */
+  print_detail (_("use"), uri);
 }
 
 int

@@ -309,6 +309,7 @@ jkb_ctl_age_text (gint64 then_us, gint64 now_us)
 
   if (then_us <= 0)
     return NULL;
+  /* Translators: ages and durations in tables; keep them short. s, min, h, d: seconds to days */
   if (tenths < 100)
     return g_strdup_printf (_("%d.%d s"), (int) (tenths / 10), (int) (tenths % 10));
   if (tenths < 1200)
@@ -344,10 +345,29 @@ duration_text (gint64 seconds)
   return g_strdup_printf (_("%d d %d h"), (int) (seconds / 86400), (int) (seconds / 3600 % 24));
 }
 
-/* The names of the table's enumerations, for the translators. */
-G_GNUC_UNUSED static const char *const enumeration_names[]
-  = { N_("off"),     N_("charging"), N_("discharging"), N_("bulk"), N_("absorption"), N_("float"),
-      N_("lifepo4"), N_("li_ion"),   N_("lto"),         N_("can"),  N_("rs485") };
+/* What jkb_ctl_word() gets, for the translators. */
+G_GNUC_UNUSED static const char *const words[] = {
+  /* Translators: direction of balancing */
+  N_("off"), N_("charging"), N_("discharging"),
+  /* Translators: phase of charging: constant current, constant voltage, float */
+  N_("bulk"), N_("absorption"), N_("float"),
+  /* Translators: cell chemistry: LiFePO₄, Li-ion, LTO */
+  N_("lifepo4"), N_("li_ion"), N_("lto"),
+  /* Translators: use of a port: CAN, RS485 */
+  N_("can"), N_("rs485"),
+  /* Translators: state of a bus */
+  N_("connecting"), N_("up"), N_("down"),
+  /* Translators: what the daemon does on a bus; yielding: it leaves the bus to another master */
+  N_("idle"), N_("listening"), N_("polling"), N_("yielding"),
+  /* Translators: how grave an alarm is; protect: the BMS has switched something off */
+  N_("info"), N_("warn"), N_("protect"), N_("fault"),
+};
+
+const char *
+jkb_ctl_word (const char *name)
+{
+  return name != NULL && *name != '\0' ? _(name) : name;
+}
 
 char *
 jkb_ctl_value_text (const JkbValues *values, JkbFieldId id)
@@ -364,7 +384,7 @@ jkb_ctl_value_text (const JkbValues *values, JkbFieldId id)
   out = g_string_new (NULL);
   jkb_text_append_plain (out, values, id);
   if (field->kind == JKB_KIND_ENUM)
-    return g_strdup (_(out->str));
+    return g_strdup (jkb_ctl_word (out->str));
   if (field->unit != NULL)
     g_string_append_printf (out, " %s", field->unit);
   return g_strdup (out->str);

@@ -69,6 +69,10 @@ char *jkb_ctl_age_text (gint64 then_us, gint64 now_us);
 /* "2026-03-01T12:34:56.789Z" */
 char *jkb_ctl_time_text (gint64 realtime_us);
 
+/* A name that D-Bus uses, in the reader's language: a state or role of a bus, a severity, an
+ * enumeration. Others, and NULL, come back as they are. */
+const char *jkb_ctl_word (const char *name);
+
 /* The value with its unit, as people say it: "52.630 V", "on", "3 d 4 h". NULL: unknown. */
 char *jkb_ctl_value_text (const JkbValues *values, JkbFieldId id);
 

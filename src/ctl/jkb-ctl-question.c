@@ -55,6 +55,7 @@ jkb_ctl_question (const char *question, int *status)
   if (!somebody_is_there (status))
     return FALSE;
   fflush (stdout);
+  /* Translators: the letters are those that the locale takes for yes and no */
   g_printerr (_("%s [y/N] "), question);
   return (read_line (line, sizeof line) && rpmatch (line) == 1) || refused (status);
 }
@@ -67,6 +68,7 @@ jkb_ctl_question_dangerous (const char *warning, const char *word, int *status)
   if (!somebody_is_there (status))
     return FALSE;
   fflush (stdout);
+  /* Translators: a warning, and the id that is to be typed */
   g_printerr (_("%s\nType %s to write it: "), warning, word);
   return (read_line (line, sizeof line) && strcmp (line, word) == 0) || refused (status);
 }

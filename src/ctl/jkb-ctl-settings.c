@@ -15,9 +15,12 @@
 #include "poll/jkb-setting.h"
 #include "wire/jkb-text.h"
 
-static const JkbCtlColumn columns[] = { { N_("SETTING"), FALSE, FALSE },
-                                        { N_("VALUE"), TRUE, FALSE },
-                                        { N_("ACCESS"), FALSE, FALSE } };
+static const JkbCtlColumn columns[] = {
+  { N_("SETTING"), FALSE, FALSE },
+  { N_("VALUE"), TRUE, FALSE },
+  /* Translators: from which value of access= in the configuration on it may be written */
+  { N_("ACCESS"), FALSE, FALSE },
+};
 
 static void
 print_settings (JkbCtl *ctl, const JkbValues *values)

@@ -200,7 +200,7 @@ print_alarms (const JkbCtl *ctl, const JkbValues *live)
       if ((mask >> bit & 1) != 0)
         g_print ("  %s%s (%s)%s\n", jkb_ctl_style_on (ctl, style),
                  label != NULL ? _(label) : jkb_alarm_key (bit),
-                 jkb_severity_name (jkb_alarm_severity (bit)), jkb_ctl_style_off (ctl, style));
+                 jkb_ctl_word (jkb_severity_name (jkb_alarm_severity (bit))), jkb_ctl_style_off (ctl, style));
     }
 }
 

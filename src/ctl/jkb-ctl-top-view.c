@@ -144,6 +144,7 @@ draw_title (const JkbCtlTopView *view, JkbCtlModel *model, gint64 now_us)
         power += own;
     }
   if (view->up)
+    /* Translators: version, numbers of BMS, "charging" or "discharging", power: fit 70 columns */
     text = g_strdup_printf (_(" jkbmsd %s   BMS online: %u of %u   %s %.0f W"),
                             version != NULL ? version : "", online, all->len,
                             power < 0 ? _("discharging") : _("charging"), fabs (power));
@@ -170,9 +171,11 @@ draw_buses (JkbCtlModel *model)
       const char *name;
 
       jkb_ctl_path_is_bus (bus->path, &name);
-      text = g_strdup_printf (
-        _(" %s: %s, %s, health %d "), name, state != NULL ? state : "–", role != NULL ? role : "–",
-        (int) jkb_ctl_object_number (bus, "Bus", "HealthScore", 0));
+      /* Translators: a bus, its state, the daemon's role on it, its health from 0 to 100 */
+      text = g_strdup_printf (_(" %s: %s, %s, health %d "), name,
+                              state != NULL ? jkb_ctl_word (state) : "–",
+                              role != NULL ? jkb_ctl_word (role) : "–",
+                              (int) jkb_ctl_object_number (bus, "Bus", "HealthScore", 0));
       column = put (1, column, (int) jkb_ctl_text_width (text), FALSE,
                     attribute_of (up ? JKB_CTL_PLAIN : JKB_CTL_BAD), text);
     }
@@ -203,12 +206,19 @@ draw_list_head (void)
   int at = 0;
 
   at = put (2, at, layout.name + 1, FALSE, bold, _(" NAME"));
+  /* Translators: head of the bars of the state of charge; must fit 10 columns */
   at = put (2, at, layout.bar + 1, FALSE, bold, _("CHARGE"));
+  /* Translators: state of charge in per cent; must fit 5 columns */
   at = put (2, at, 6, TRUE, bold, _("SOC"));
+  /* Translators: must fit 8 columns */
   at = put (2, at, 9, TRUE, bold, _("VOLTAGE"));
+  /* Translators: must fit 9 columns */
   at = put (2, at, 10, TRUE, bold, _("CURRENT"));
+  /* Translators: must fit 8 columns */
   at = put (2, at, 9, TRUE, bold, _("POWER"));
+  /* Translators: temperature; must fit 8 columns */
   at = put (2, at, 9, TRUE, bold, _("TEMP"));
+  /* Translators: time since the last frame; must fit 7 columns */
   put (2, at, COLS - at, TRUE, bold, _("AGE"));
 }
 
@@ -262,6 +272,7 @@ draw_row (int line, const JkbCtlBms *bms, gboolean selected, gint64 now_us)
   at = put (line, at, 10, TRUE, attribute, current);
   at = put (line, at, 9, TRUE, attribute, power);
   at = put (line, at, 9, TRUE, attribute, temperature);
+  /* Translators: must fit 7 columns */
   put (line, at, COLS - at, TRUE, attribute, bms->online ? age : _("offline"));
 }
 
@@ -302,11 +313,12 @@ draw_heading (int line, const JkbCtlBms *bms)
   g_autofree char *charging = jkb_ctl_value_text (live, JKB_FIELD_CHARGING);
   g_autofree char *discharging = jkb_ctl_value_text (live, JKB_FIELD_DISCHARGING);
   g_autofree char *status = jkb_ctl_value_text (live, JKB_FIELD_CHARGE_STATUS);
+  g_autofree char *who = strcmp (bms->name, bms->id) != 0
+                           ? g_strdup_printf ("%s (%s)", bms->id, bms->name)
+                           : g_strdup (bms->id);
 
-  gboolean named = strcmp (bms->name, bms->id) != 0;
-
-  put_line (line, A_REVERSE, _(" %s%s%s%s  %s  charge %s, discharge %s, %s"), bms->id,
-            named ? " (" : "", named ? bms->name : "", named ? ")" : "",
+  /* Translators: name, model, "on" or "off" for charge and discharge MOSFET, "bulk" or the like */
+  put_line (line, A_REVERSE, _(" %s  %s  charge %s, discharge %s, %s"), who,
             bms->model != NULL ? bms->model : "", charging != NULL ? charging : "–",
             discharging != NULL ? discharging : "–", status != NULL ? status : "–");
 }
@@ -334,9 +346,12 @@ draw_cells_heading (int line, const JkbValues *live)
   g_autofree char *current = jkb_ctl_value_text (live, JKB_FIELD_BALANCING_CURRENT);
   gboolean balancing = jkb_values_get (live, JKB_FIELD_BALANCING) == 1;
 
-  put_line (line, A_NORMAL, _("Cells: %u, average %s, spread %s%s%s"), live->n_cells,
-            average != NULL ? average : "–", spread != NULL ? spread : "–",
-            balancing ? _(", balancing (*) ") : "", balancing && current != NULL ? current : "");
+  /* Translators: the current follows; (*) is the mark of the cells that are balanced */
+  g_autofree char *more
+    = g_strconcat (balancing ? _(", balancing (*) ") : "", balancing ? current : NULL, NULL);
+
+  put_line (line, A_NORMAL, _("Cells: %u, average %s, spread %s%s"), live->n_cells,
+            average != NULL ? average : "–", spread != NULL ? spread : "–", more);
 }
 
 /* The balancer takes from the highest cell and gives to the lowest. */
@@ -427,6 +442,7 @@ draw_capacity (int line, const JkbValues *live)
   g_autofree char *health = jkb_ctl_value_text (live, JKB_FIELD_STATE_OF_HEALTH);
   g_autofree char *cycles = jkb_ctl_value_text (live, JKB_FIELD_CHARGING_CYCLES);
 
+  /* Translators: must fit 79 columns with "123.4 of 280.0 Ah", "100 %" and "1234" */
   put_line (line, A_NORMAL, _("Capacity: %s of %s Ah   state of health %s   cycles %s"),
             remaining != NULL ? remaining : "–", full != NULL ? full : "–",
             health != NULL ? health : "–", cycles != NULL ? cycles : "–");
@@ -444,7 +460,7 @@ draw_alarms (int line, const JkbValues *live)
         const char *label = jkb_alarm_label (bit);
 
         g_string_append_printf (out, "  %s (%s)", label != NULL ? _(label) : jkb_alarm_key (bit),
-                                jkb_severity_name (jkb_alarm_severity (bit)));
+                                jkb_ctl_word (jkb_severity_name (jkb_alarm_severity (bit))));
       }
   if (problems == 0)
     g_string_append_printf (
@@ -489,6 +505,7 @@ jkb_ctl_top_view_draw (JkbCtlTopView *view, JkbCtlModel *model, gint64 now_us)
     draw_detail (LIST_TOP + list, bms, cells);
   else if (bms == NULL)
     put_line (LIST_TOP, A_NORMAL, "%s", view->up ? _("No BMS has been heard yet.") : "");
+  /* Translators: q is the key */
   put_line (LINES - 1, A_DIM, _("q quit   ↑↓ select"));
   refresh ();
 }

@@ -47,11 +47,13 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (Arguments, arguments_clear)
 static gboolean
 parse_arguments (Arguments *a, int *argc, char ***argv, GError **error)
 {
+  g_autofree char *config_help
+      = g_strdup_printf (_ ("Configuration file (default %s)"), JKB_CONFIG_FILE);
+  g_autofree char *state_help
+      = g_strdup_printf (_ ("Where state is kept (default %s)"), JKB_STATE_DIR);
   const GOptionEntry entries[] = {
-    { "config", 0, 0, G_OPTION_ARG_FILENAME, &a->config,
-      N_ ("Configuration file (default " JKB_CONFIG_FILE ")"), N_ ("FILE") },
-    { "state-dir", 0, 0, G_OPTION_ARG_FILENAME, &a->state_dir,
-      N_ ("Where state is kept (default " JKB_STATE_DIR ")"), N_ ("DIR") },
+    { "config", 0, 0, G_OPTION_ARG_FILENAME, &a->config, config_help, N_ ("FILE") },
+    { "state-dir", 0, 0, G_OPTION_ARG_FILENAME, &a->state_dir, state_help, N_ ("DIR") },
     { "system", 0, 0, G_OPTION_ARG_NONE, &a->system_bus, N_ ("Use the system D-Bus (default)"),
       NULL },
     { "session", 0, 0, G_OPTION_ARG_NONE, &a->session_bus, N_ ("Use the session D-Bus"), NULL },
@@ -185,6 +187,23 @@ run_daemon (const JkbDaemonOptions *options, JkbConfig *config)
   return EXIT_SUCCESS;
 }
 
+/* Help is in the user's language. Everything after it, the log above all, is English: also what the C
+ * library says of an error. No thread runs yet. */
+static gboolean
+parse_in_own_language (Arguments *arguments, int *argc, char ***argv, GError **error)
+{
+  gboolean good;
+
+  setlocale (LC_CTYPE, "");
+  setlocale (LC_MESSAGES, "");
+  bindtextdomain (PACKAGE, LOCALEDIR);
+  bind_textdomain_codeset (PACKAGE, "UTF-8");
+  textdomain (PACKAGE);
+  good = parse_arguments (arguments, argc, argv, error);
+  setlocale (LC_MESSAGES, "C");
+  return good;
+}
+
 int
 main (int argc, char **argv)
 {
@@ -195,13 +214,9 @@ main (int argc, char **argv)
 
   /* Dozens of reader threads would each get a heap of their own, which never shrinks. */
   mallopt (M_ARENA_MAX, 2);
-  setlocale (LC_ALL, "");
-  bindtextdomain (PACKAGE, LOCALEDIR);
-  bind_textdomain_codeset (PACKAGE, "UTF-8");
-  textdomain (PACKAGE);
   jkb_error_quark ();
 
-  if (!parse_arguments (&arguments, &argc, &argv, &error))
+  if (!parse_in_own_language (&arguments, &argc, &argv, &error))
     {
       fprintf (stderr, "jkbmsd: %s\n", error->message);
       return EXIT_USAGE;

@@ -126,6 +126,7 @@ numbered_label (const JkbField *field)
   switch (jkb_field_id (field))
     {
     case JKB_FIELD_CELL_VOLTAGES:
+      /* Translators: name of an entity in Home Assistant, as all texts of this file; short */
       return N_("Cell %u voltage");
     case JKB_FIELD_CELL_RESISTANCES:
       return N_("Cell %u resistance");
@@ -134,19 +135,21 @@ numbered_label (const JkbField *field)
     }
 }
 
+/* @label with @text in the place of its "%u" or "%s". */
 static char *
-with_number (const char *label, guint number)
+fill_in (const char *label, const char *text)
 {
-  const char *mark = strstr (label, "%u");
+  const char *mark = strchr (label, '%');
 
-  return g_strdup_printf ("%.*s%u%s", (int) (mark - label), label, number, mark + 2);
+  return g_strdup_printf ("%.*s%s%s", (int) (mark - label), label, text, mark + 2);
 }
 
 static void
 append_item (const JkbHaDevice *device, const JkbField *field, guint item,
              const JkbBmsTopics *topics)
 {
-  g_autofree char *name = with_number (numbered_label (field), item + 1);
+  g_autofree char *number = g_strdup_printf ("%u", item + 1);
+  g_autofree char *name = fill_in (numbered_label (field), number);
   char key[64];
 
   jkb_field_item_key (field, item, key, sizeof key);
@@ -342,8 +345,8 @@ static void
 append_bridge_device (const JkbHaDevice *device)
 {
   const char *instance = device->config->daemon.instance;
-  g_autofree char *name = g_strdup_printf ("JK BMS bridge%s%s", instance[0] != '\0' ? " " : "",
-                                           instance);
+  g_autofree char *name = g_strdup_printf ("%s%s%s", N_("JK BMS bridge"),
+                                           instance[0] != '\0' ? " " : "", instance);
   GString *out = device->out;
 
   jkb_ha_open (out, "device", '{');
@@ -360,14 +363,13 @@ append_bridge_device (const JkbHaDevice *device)
 #define PLAIN "{{ VALUE }}"
 
 /* The start of an entity about a bus; the caller adds its own keys and ends it. VALUE stands for
- * the member @suffix of the bus. */
+ * the member @suffix of the bus, "%s" in @name for its name. */
 static void
 begin_bus_component (const JkbHaDevice *device, const char *bus, const char *suffix,
                      const char *platform, const char *name, const char *template)
 {
   g_autofree char *key = g_strdup_printf ("bus_%s_%s", bus, suffix);
-  g_autofree char *full_name = g_strdup_printf ("%s %s%s%s", N_("Bus"), bus,
-                                                name[0] != '\0' ? " " : "", name);
+  g_autofree char *full_name = fill_in (name, bus);
   g_autofree char *value = g_strdup_printf ("value_json.buses['%s'].%s", bus, suffix);
   g_autoptr (GString) full_template = g_string_new (template);
 
@@ -392,20 +394,20 @@ append_bus (const JkbHaDevice *device, const char *bus)
 {
   GString *out = device->out;
 
-  begin_bus_component (device, bus, "state", "binary_sensor", "",
+  begin_bus_component (device, bus, "state", "binary_sensor", N_("Bus %s"),
                        "{{ 'ON' if VALUE == 'up' else 'OFF' }}");
   jkb_ha_string (out, "device_class", "connectivity");
   jkb_ha_end (device, JKB_HA_DIAGNOSTIC);
   if (device->config->homeassistant.entities == JKB_ENTITIES_MINIMAL)
     return;
 
-  begin_bus_component (device, bus, "health", "sensor", N_("health"), PLAIN);
+  begin_bus_component (device, bus, "health", "sensor", N_("Bus %s health"), PLAIN);
   jkb_ha_string (out, "unit_of_measurement", "%");
   jkb_ha_string (out, "state_class", "measurement");
   jkb_ha_integer (out, "suggested_display_precision", 0);
   jkb_ha_end (device, JKB_HA_DIAGNOSTIC);
 
-  begin_bus_component (device, bus, "role", "sensor", N_("role"), PLAIN);
+  begin_bus_component (device, bus, "role", "sensor", N_("Bus %s role"), PLAIN);
   jkb_ha_string (out, "device_class", "enum");
   jkb_ha_open (out, "options", '[');
   for (JkbRole role = JKB_ROLE_IDLE; role <= JKB_ROLE_YIELDING; role++)
@@ -413,10 +415,10 @@ append_bus (const JkbHaDevice *device, const char *bus)
   g_string_append_c (out, ']');
   jkb_ha_end (device, JKB_HA_DIAGNOSTIC);
 
-  append_bus_counter (device, bus, "frames_received", N_("frames received"));
-  append_bus_counter (device, bus, "checksum_errors", N_("checksum errors"));
-  append_bus_counter (device, bus, "unattributed_frames", N_("unattributed frames"));
-  append_bus_counter (device, bus, "reconnects", N_("reconnects"));
+  append_bus_counter (device, bus, "frames_received", N_("Bus %s frames received"));
+  append_bus_counter (device, bus, "checksum_errors", N_("Bus %s checksum errors"));
+  append_bus_counter (device, bus, "unattributed_frames", N_("Bus %s unattributed frames"));
+  append_bus_counter (device, bus, "reconnects", N_("Bus %s reconnects"));
 }
 
 void

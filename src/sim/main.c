@@ -7,6 +7,8 @@
 #include "config.h"
 
 #include <errno.h>
+#include <glib/gi18n.h>
+#include <locale.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -326,8 +328,15 @@ main (int argc, char **argv)
                .command = g_string_new (NULL),
                .signal_fd = block_signals () };
   g_autoptr (GError) error = NULL;
-  int status = sim_options_parse (&self.options, argc, argv);
+  int status;
 
+  /* Texts only: numbers are read and written alike everywhere. */
+  setlocale (LC_CTYPE, "");
+  setlocale (LC_MESSAGES, "");
+  bindtextdomain (PACKAGE, LOCALEDIR);
+  bind_textdomain_codeset (PACKAGE, "UTF-8");
+  textdomain (PACKAGE);
+  status = sim_options_parse (&self.options, argc, argv);
   if (status >= 0)
     {
       tear_down (&self);

@@ -3,8 +3,11 @@
  *
  * Rates, dice and the damage itself.
  */
+#include "config.h"
+
 #include "sim/sim-fault.h"
 
+#include <glib/gi18n.h>
 #include <math.h>
 #include <string.h>
 
@@ -61,7 +64,7 @@ find_kind (const char *name)
 static void
 refuse (GError **error, const char *spec, const char *why)
 {
-  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "Fault “%s”: %s", spec, why);
+  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, _("Fault “%s”: %s"), spec, why);
 }
 
 static void
@@ -93,27 +96,27 @@ sim_fault_set (SimFault *self, const char *spec, GError **error)
     }
   if (kind < 0)
     {
-      refuse (error, spec, "no such kind; --help lists them.");
+      refuse (error, spec, _("no such kind; --help lists them."));
       return FALSE;
     }
   if (parts[1] != NULL)
     rate = g_ascii_strtod (parts[1], &end);
   if ((end != NULL && (*end != '\0' || end == parts[1])) || !isfinite (rate) || rate < 0)
     {
-      refuse (error, spec, "give a number, as in corrupt=0.01.");
+      refuse (error, spec, _("give a number, as in corrupt=0.01."));
       return FALSE;
     }
   if (kind == SIM_FAULT_BAUD ? parts[1] == NULL || (rate != 0 && (rate < 300 || rate > 4e6))
                              : rate > 1)
     {
       refuse (error, spec,
-              kind == SIM_FAULT_BAUD ? "give a speed from 300 to 4000000, or 0."
-                                     : "a rate is a fraction from 0 to 1.");
+              kind == SIM_FAULT_BAUD ? _("give a speed from 300 to 4000000, or 0.")
+                                     : _("a rate is a fraction from 0 to 1."));
       return FALSE;
     }
   if (target[1] != NULL && !g_ascii_string_to_unsigned (target[1], 10, 0, 247, &address, NULL))
     {
-      refuse (error, spec, "an address is a number from 0 to 247.");
+      refuse (error, spec, _("an address is a number from 0 to 247."));
       return FALSE;
     }
   self->rate[kind] = rate;

@@ -7,6 +7,7 @@
 
 #include "sim/sim-options.h"
 
+#include <glib/gi18n.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,21 +24,23 @@ typedef struct
   gdouble duration, time_lapse;
 } Typed;
 
-static const char description[]
-    = "Faults (RATE is a fraction of the records unless said otherwise; KIND@ADDRESS=RATE only for "
-      "that BMS):\n"
-      "  on the way to the reader: corrupt (one wrong byte), bitrate (fraction of all bytes\n"
-      "    damaged), drop, truncate, split, merge, echo (0 or 1), noise (junk between records),\n"
-      "    silence (fraction of time), crosstalk, invert (0 or 1: A and B swapped),\n"
-      "    baud (the reader's speed, e.g. baud=9600)\n"
-      "  of the device: deaf, ack-lost-before, ack-lost-after, clamp, ignore-write,\n"
-      "    neighbour-write, readdress, collide\n\n"
-      "Commands on standard input with --events, each answered with “ok” or “error: …”:\n"
-      "  pause, resume, step FRAMES (the master sends so many more),\n"
-      "  offline ADDRESS, online ADDRESS, readdress ADDRESS NEW,\n"
-      "  alarm ADDRESS BIT on|off, fault KIND RATE, fault none, set ADDRESS soc PERCENT,\n"
-      "  set ADDRESS REGISTER RAW, get ADDRESS REGISTER, stats, quit\n\n"
-      "Exit status: 0 done, 1 failed, 2 wrong usage.\n";
+static const char *const description[] = {
+  /* Translators: words in lower case outside of parentheses are typed: they stay */
+  N_("Faults (RATE is a fraction of the records unless said otherwise; KIND@ADDRESS=RATE only for "
+     "that BMS):\n"
+     "  on the way to the reader: corrupt (one wrong byte), bitrate (fraction of all bytes\n"
+     "    damaged), drop, truncate, split, merge, echo (0 or 1), noise (junk between records),\n"
+     "    silence (fraction of time), crosstalk, invert (0 or 1: A and B swapped),\n"
+     "    baud (the reader's speed, e.g. baud=9600)\n"
+     "  of the device: deaf, ack-lost-before, ack-lost-after, clamp, ignore-write,\n"
+     "    neighbour-write, readdress, collide\n"),
+  N_("Commands on standard input with --events, each answered with “ok” or “error: …”:\n"
+     "  pause, resume, step FRAMES (the master sends so many more),\n"
+     "  offline ADDRESS, online ADDRESS, readdress ADDRESS NEW,\n"
+     "  alarm ADDRESS BIT on|off, fault KIND RATE, fault none, set ADDRESS soc PERCENT,\n"
+     "  set ADDRESS REGISTER RAW, get ADDRESS REGISTER, stats, quit\n"),
+  N_("Exit status: 0 done, 1 failed, 2 wrong usage.\n"),
+};
 
 static gboolean
 refuse (GError **error, const char *format, const char *text)
@@ -88,7 +91,7 @@ parse_place (SimOptions *self, const Typed *typed, GError **error)
   guint64 port;
 
   if (typed->listen != NULL && typed->pty != NULL)
-    return refuse (error, "%s", "Give --listen or --pty, not both.");
+    return refuse (error, "%s", _("Give --listen or --pty, not both."));
   if (typed->pty != NULL)
     {
       self->pty = g_strdup (typed->pty);
@@ -96,7 +99,7 @@ parse_place (SimOptions *self, const Typed *typed, GError **error)
     }
   if (!g_str_has_prefix (listen, "tcp:") || colon < host
       || !g_ascii_string_to_unsigned (colon + 1, 10, 0, 65535, &port, NULL))
-    return refuse (error, "“%s” is no place to listen on; write it as tcp:HOST:PORT.", listen);
+    return refuse (error, _("“%s” is no place to listen on; write it as tcp:HOST:PORT."), listen);
   if (host[0] == '[' && colon > host + 1 && colon[-1] == ']') /* an IPv6 address */
     self->host = g_strndup (host + 1, colon - host - 2);
   else
@@ -123,9 +126,9 @@ parse_bms (SimOptions *self, const Typed *typed, GError **error)
   self->cells = g_byte_array_free (cells, FALSE);
   self->master = typed->master;
   if (!good)
-    return refuse (error, "“%s” is no list of addresses; write it as 0,1,5 or 0-15.", bms);
+    return refuse (error, _("“%s” is no list of addresses; write it as 0,1,5 or 0-15."), bms);
   if (!good_cells)
-    return refuse (error, "“%s” is no number of cells from 1 to 32, nor a list of them.",
+    return refuse (error, _("“%s” is no number of cells from 1 to 32, nor a list of them."),
                    typed->cells);
   return TRUE;
 }
@@ -143,7 +146,7 @@ parse_rate (SimOptions *self, const Typed *typed, GError **error)
   self->bus.speed = g_ascii_strtod (rate, &end);
   if (end == rate || *end != '\0' || !isfinite (self->bus.speed) || self->bus.speed < 0
       || self->bus.speed > 100000)
-    return refuse (error, "“%s” is no rate; write real, line, or a factor such as 20.", rate);
+    return refuse (error, _("“%s” is no rate; write real, line, or a factor such as 20."), rate);
   return TRUE;
 }
 
@@ -159,7 +162,7 @@ parse_firmware (SimOptions *self, const Typed *typed, GError **error)
         self->bus.firmware = i;
         return TRUE;
       }
-  return refuse (error, "Firmware “%s” is not known here; there are 14.20, 15.41 and 19.31.",
+  return refuse (error, _("Firmware “%s” is not known here; there are 14.20, 15.41 and 19.31."),
                  firmware);
 }
 
@@ -184,7 +187,7 @@ parse_alarms (SimOptions *self, const Typed *typed, GError **error)
       if (sscanf (typed->alarms[i], "%u:%u@%lf%n", &address, &bit, &seconds, &used) != 3
           || typed->alarms[i][used] != '\0' || address > 247 || bit > 31 || !(seconds >= 0)
           || seconds > 1e8)
-        return refuse (error, "“%s” is no alarm; write it as ADDRESS:BIT@SECONDS.",
+        return refuse (error, _("“%s” is no alarm; write it as ADDRESS:BIT@SECONDS."),
                        typed->alarms[i]);
       alarm = (SimAlarm) { address, bit, (gint64) (seconds * 1e9) };
       g_array_append_val (self->alarms, alarm);
@@ -197,13 +200,13 @@ static gboolean
 parse_rest (SimOptions *self, Typed *typed, GError **error)
 {
   if (typed->seed < 0 || typed->seed > G_MAXUINT32)
-    return refuse (error, "%s", "The seed is a number from 0 to 4294967295.");
+    return refuse (error, "%s", _("The seed is a number from 0 to 4294967295."));
   if (typed->count < 0 || !(typed->duration >= 0) || typed->duration > 1e8)
-    return refuse (error, "%s", "--count and --duration cannot be negative.");
+    return refuse (error, "%s", _("--count and --duration cannot be negative."));
   if (!(typed->time_lapse >= 0 && typed->time_lapse <= 10000))
-    return refuse (error, "%s", "--time-lapse is a factor from 0 to 10000.");
+    return refuse (error, "%s", _("--time-lapse is a factor from 0 to 10000."));
   if (typed->replay != NULL && typed->master)
-    return refuse (error, "%s", "A replay has its own master: leave out --master.");
+    return refuse (error, "%s", _("A replay has its own master: leave out --master."));
   self->seed = (guint32) typed->seed;
   self->bus.count = (guint64) typed->count;
   self->duration = typed->duration;
@@ -232,56 +235,60 @@ parse_rest (SimOptions *self, Typed *typed, GError **error)
 static gboolean
 parse_line (Typed *typed, int *argc, char ***argv, GError **error)
 {
+  g_autofree char *listen_help = g_strdup_printf (
+      _("Listen for readers (default %s; port 0: any free one)"), DEFAULT_LISTEN);
   const GOptionEntry entries[] = {
-    { "listen", 0, 0, G_OPTION_ARG_STRING, &typed->listen,
-      "Listen for readers (default " DEFAULT_LISTEN "; port 0: any free one)", "tcp:HOST:PORT" },
+    { "listen", 0, 0, G_OPTION_ARG_STRING, &typed->listen, listen_help, N_("tcp:HOST:PORT") },
     { "pty", 0, 0, G_OPTION_ARG_FILENAME, &typed->pty,
-      "Be a serial port instead: a pseudo terminal with a symbolic link", "LINK" },
+      N_("Be a serial port instead: a pseudo terminal with a symbolic link"), N_("LINK") },
     { "bms", 0, 0, G_OPTION_ARG_STRING, &typed->bms,
-      "Addresses on the bus, e.g. 0,1,2,5 or 0-15 (default 1,2,3; with --master 0,1,2,3)",
-      "LIST" },
+      N_("Addresses on the bus, e.g. 0,1,2,5 or 0-15 (default 1,2,3; with --master 0,1,2,3)"),
+      N_("LIST") },
     { "master", 0, 0, G_OPTION_ARG_NONE, &typed->master,
-      "BMS 0 polls the bus (else a reader has to)", NULL },
+      N_("BMS 0 polls the bus (else a reader has to)"), NULL },
     { "firmware", 0, 0, G_OPTION_ARG_STRING, &typed->firmware,
-      "Firmware of all BMS: 14.20, 15.41 or 19.31 (default 15.41)", "VERSION" },
+      N_("Firmware of all BMS: 14.20, 15.41 or 19.31 (default 15.41)"), N_("VERSION") },
     { "cells", 0, 0, G_OPTION_ARG_STRING, &typed->cells,
-      "Cells of each BMS (default 16); a list gives each its own", "N" },
-    { "seed", 0, 0, G_OPTION_ARG_INT64, &typed->seed, "Seed of all chance (default 1)", "N" },
+      N_("Cells of each BMS (default 16); a list gives each its own"), "N" },
+    { "seed", 0, 0, G_OPTION_ARG_INT64, &typed->seed, N_("Seed of all chance (default 1)"), "N" },
     { "rate", 0, 0, G_OPTION_ARG_STRING, &typed->rate,
-      "real: the device's timing (default); line: no pauses at 115200 baud; FACTOR: times that; "
-      "0: as fast as the reader takes",
-      "line|real|FACTOR" },
+      N_("real: the device's timing (default); line: no pauses at 115200 baud; FACTOR: times that; "
+         "0: as fast as the reader takes"),
+      N_("line|real|FACTOR") },
     { "time-lapse", 0, 0, G_OPTION_ARG_DOUBLE, &typed->time_lapse,
-      "Charge and discharge FACTOR times faster than the clock (default 1)", "FACTOR" },
-    { "fault", 0, 0, G_OPTION_ARG_STRING_ARRAY, &typed->faults, "What goes wrong (see below)",
-      "KIND=RATE" },
-    { "echo", 0, 0, G_OPTION_ARG_NONE, &typed->echo, "The same as --fault echo=1", NULL },
+      N_("Charge and discharge FACTOR times faster than the clock (default 1)"), N_("FACTOR") },
+    { "fault", 0, 0, G_OPTION_ARG_STRING_ARRAY, &typed->faults, N_("What goes wrong (see below)"),
+      N_("KIND=RATE") },
+    { "echo", 0, 0, G_OPTION_ARG_NONE, &typed->echo, N_("The same as --fault echo=1"), NULL },
     { "alarm", 0, 0, G_OPTION_ARG_STRING_ARRAY, &typed->alarms,
-      "Raise an alarm bit some time after the start", "ADDRESS:BIT@SECONDS" },
+      N_("Raise an alarm bit some time after the start"), N_("ADDRESS:BIT@SECONDS") },
     { "replay", 0, 0, G_OPTION_ARG_FILENAME, &typed->replay,
-      "Send this file of raw bytes instead of own BMS", "FILE" },
-    { "loop", 0, 0, G_OPTION_ARG_NONE, &typed->loop, "Replay again and again", NULL },
+      N_("Send this file of raw bytes instead of own BMS"), N_("FILE") },
+    { "loop", 0, 0, G_OPTION_ARG_NONE, &typed->loop, N_("Replay again and again"), NULL },
     { "truth", 0, 0, G_OPTION_ARG_FILENAME, &typed->truth,
-      "Write what was really sent: a JSON line per record", "FILE" },
-    { "count", 0, 0, G_OPTION_ARG_INT64, &typed->count, "End after N frames", "N" },
-    { "duration", 0, 0, G_OPTION_ARG_DOUBLE, &typed->duration, "End after so many seconds",
-      "SECONDS" },
+      N_("Write what was really sent: a JSON line per record"), N_("FILE") },
+    { "count", 0, 0, G_OPTION_ARG_INT64, &typed->count, N_("End after N frames"), "N" },
+    { "duration", 0, 0, G_OPTION_ARG_DOUBLE, &typed->duration, N_("End after so many seconds"),
+      N_("SECONDS") },
     { "stay", 0, 0, G_OPTION_ARG_NONE, &typed->stay,
-      "After --count or a replay be silent instead of ending", NULL },
-    { "wait", 0, 0, G_OPTION_ARG_NONE, &typed->wait, "Begin when the first reader is there",
+      N_("After --count or a replay be silent instead of ending"), NULL },
+    { "wait", 0, 0, G_OPTION_ARG_NONE, &typed->wait, N_("Begin when the first reader is there"),
       NULL },
     { "events", 0, 0, G_OPTION_ARG_NONE, &typed->events,
-      "Take commands from standard input (see below)", NULL },
-    { "version", 0, 0, G_OPTION_ARG_NONE, &typed->version, "Print the version", NULL },
+      N_("Take commands from standard input (see below)"), NULL },
+    { "version", 0, 0, G_OPTION_ARG_NONE, &typed->version, N_("Print the version"), NULL },
     { NULL }
   };
-  g_autoptr (GOptionContext) context = g_option_context_new ("- a simulated JK BMS RS485 bus");
+  g_autoptr (GString) all = g_string_new (NULL);
+  g_autoptr (GOptionContext) context = g_option_context_new (_("- a simulated JK BMS RS485 bus"));
 
-  g_option_context_add_main_entries (context, entries, NULL);
-  g_option_context_set_description (context, description);
+  g_option_context_add_main_entries (context, entries, PACKAGE);
+  for (guint i = 0; i < G_N_ELEMENTS (description); i++)
+    g_string_append_printf (all, "%s%s", i > 0 ? "\n" : "", _(description[i]));
+  g_option_context_set_description (context, all->str);
   if (!g_option_context_parse (context, argc, argv, error))
     return FALSE;
-  return *argc == 1 || refuse (error, "“%s” is not an option.", (*argv)[1]);
+  return *argc == 1 || refuse (error, _("“%s” is not an option."), (*argv)[1]);
 }
 
 static void

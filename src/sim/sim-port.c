@@ -4,10 +4,13 @@
  * Sockets and the pty, all non-blocking, in the main loop's thread. The slave side of the pty stays
  * open here, so that it stays raw; inotify tells when a reader opens and closes it.
  */
+#include "config.h"
+
 #include "sim/sim-port.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glib/gi18n.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -99,13 +102,17 @@ sim_port_free (SimPort *self)
   g_free (self);
 }
 
+G_GNUC_PRINTF (2, 3)
 static gpointer
-fail (GError **error, const char *what, const char *subject)
+fail (GError **error, const char *format, ...)
 {
   int saved = errno;
+  va_list args;
 
-  g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (saved), "%s %s: %s.", what, subject,
-               g_strerror (saved));
+  va_start (args, format);
+  g_propagate_error (error, g_error_new_valist (G_FILE_ERROR, g_file_error_from_errno (saved),
+                                                format, args));
+  va_end (args);
   return NULL;
 }
 
@@ -151,7 +158,7 @@ sim_port_new_tcp (const char *host, guint16 port, GError **error)
 
   if (code != 0)
     {
-      g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_FAILED, "Cannot listen on %s: %s.", subject,
+      g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_FAILED, _("Cannot listen on %s: %s."), subject,
                    gai_strerror (code));
       return NULL;
     }
@@ -159,7 +166,7 @@ sim_port_new_tcp (const char *host, guint16 port, GError **error)
     fd = listen_on (each);
   freeaddrinfo (list);
   if (fd < 0)
-    return fail (error, "Cannot listen on", subject);
+    return fail (error, _("Cannot listen on %s: %s."), subject, g_strerror (errno));
   self = port_new ();
   self->listen_fd = fd;
   self->description = g_strdup_printf (strchr (host, ':') ? "listening on tcp:[%s]:%u"
@@ -229,16 +236,16 @@ sim_port_new_pty (const char *link, GError **error)
   gint fd = posix_openpt (O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
 
   if (fd < 0)
-    return fail (error, "Cannot make a pseudo terminal for", link);
+    return fail (error, _("Cannot make a pseudo terminal for %s: %s."), link, g_strerror (errno));
   add_reader (self, fd);
   if (grantpt (fd) < 0 || unlockpt (fd) < 0 || ptsname_r (fd, name, sizeof name) != 0)
-    return fail (error, "Cannot unlock the pseudo terminal for", link);
+    return fail (error, _("Cannot unlock the pseudo terminal for %s: %s."), link, g_strerror (errno));
   self->pty_name = g_strdup (name);
   self->slave_fd = open (name, O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
   if (self->slave_fd < 0 || !make_raw (self->slave_fd))
-    return fail (error, "Cannot open the pseudo terminal", name);
+    return fail (error, _("Cannot open the pseudo terminal %s: %s."), name, g_strerror (errno));
   if (!make_link (name, link))
-    return fail (error, "Cannot make the symbolic link", link);
+    return fail (error, _("Cannot make the symbolic link %s: %s."), link, g_strerror (errno));
   self->link = g_strdup (link);
   watch_openers (self);
   self->description = g_strdup_printf ("pty %s -> %s", link, name);

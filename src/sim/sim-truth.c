@@ -3,9 +3,12 @@
  *
  * Reads the values back out of the record that was sent, through the simulator's table.
  */
+#include "config.h"
+
 #include "sim/sim-truth.h"
 
 #include <errno.h>
+#include <glib/gi18n.h>
 #include <string.h>
 
 #include "sim/sim-registers.h"
@@ -25,7 +28,7 @@ sim_truth_new (const char *path, GError **error)
   if (file == NULL)
     {
       g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (errno),
-                   "The truth file %s cannot be written: %s.", path, g_strerror (errno));
+                   _("The truth file %s cannot be written: %s."), path, g_strerror (errno));
       return NULL;
     }
   self = g_new0 (SimTruth, 1);
