@@ -16,11 +16,13 @@
 #define CONFIRM_WINDOW_US (600 * G_USEC_PER_SEC)
 #define DEFAULT_OFFLINE_AFTER 30.0
 
-/* An address that was heard but not often enough yet. */
+/* An address that was heard but not often enough yet, or not surely: where acknowledgements and
+ * requests get lost, the master's frames look as if an absent address had sent them. */
 typedef struct
 {
   JkbBms *bms;
   guint n_frames;
+  gboolean sure;
   gint64 first_us;
 } Candidate;
 
@@ -299,8 +301,10 @@ jkb_registry_feed (JkbRegistry *self, const char *bus_name, const JkbFrame *fram
     {
       Candidate *candidate = candidate_for (self, bus_name, id, frame);
 
-      if (jkb_bms_take_frame (candidate->bms, frame)
-          && ++candidate->n_frames >= FRAMES_TO_CONFIRM)
+      if (!jkb_bms_take_frame (candidate->bms, frame))
+        return;
+      candidate->sure = candidate->sure || jkb_evidence_is_sure (frame->evidence);
+      if (++candidate->n_frames >= FRAMES_TO_CONFIRM && candidate->sure)
         confirm (self, candidate);
     }
 }

@@ -176,6 +176,23 @@ test_rare_frames_never_confirm (Fixture *f, gconstpointer unused)
   g_assert_cmpuint (f->added, ==, 0);
 }
 
+/* Three frames behind requests that nobody answered, their acknowledgements lost. */
+static void
+test_guesses_never_confirm (Fixture *f, gconstpointer unused)
+{
+  JkbFrame frame;
+
+  for (int i = 1; i <= 5; i++)
+    {
+      frame = live_at (14, i * SECOND);
+      frame.evidence = JKB_EVIDENCE_REQUEST;
+      feed (f, frame);
+    }
+  g_assert_cmpuint (f->added, ==, 0);
+  feed (f, live_at (14, 6 * SECOND));
+  g_assert_cmpuint (f->added, ==, 1);
+}
+
 static void
 test_address_outside (Fixture *f, gconstpointer unused)
 {
@@ -409,6 +426,7 @@ main (int argc, char **argv)
 #define ADD(name, func) g_test_add ("/registry/" name, Fixture, NULL, set_up, func, tear_down)
   ADD ("three-frames-announce", test_three_frames);
   ADD ("rare-frames-never-confirm", test_rare_frames_never_confirm);
+  ADD ("guesses-never-confirm", test_guesses_never_confirm);
   ADD ("address-outside-is-ignored", test_address_outside);
   ADD ("implausible-frame-is-no-proof", test_implausible_frame_is_no_proof);
   ADD ("offline-after", test_offline_after);
