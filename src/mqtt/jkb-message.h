@@ -17,6 +17,7 @@ typedef enum
   JKB_MESSAGE_RETAINED, /* as STATE, but an empty one (it clears the topic) is kept while offline */
   JKB_MESSAGE_STEP,     /* retained for a moment: the next of its topic must not replace it */
   JKB_MESSAGE_EVENT,    /* every one counts: in order, kept while offline */
+  JKB_MESSAGE_HISTORY,  /* a past state: in order, behind everything else, none while offline */
 
   /* Orders to the MQTT thread, in order with the messages. */
   JKB_MESSAGE_SUBSCRIBE,   /* topic filter */
@@ -30,7 +31,7 @@ typedef struct
   JkbMessageKind kind;
   guint8 qos;
   gboolean retain;
-  guint64 sequence; /* events: their order */
+  guint64 sequence; /* events: their order; history: its number, see jkb_mqtt_link_get_told() */
   guint32 size;     /* of the payload */
   char *payload;    /* inside the same block, with a NUL behind it */
   char topic[];

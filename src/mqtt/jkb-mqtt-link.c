@@ -35,6 +35,9 @@ struct _JkbMqttLink
   atomic_uint_fast64_t published;
   atomic_uint_fast64_t dropped;
   atomic_int_fast64_t arrived_bytes;
+  atomic_int_fast64_t heard_us;
+  atomic_uint_fast64_t told;
+  atomic_uint_fast64_t untold;
 
   /* main thread */
   JkbOutbox overflow;
@@ -169,12 +172,11 @@ push_overflow (JkbMqttLink *link)
     jkb_outbox_pop (&link->overflow, TRUE);
 }
 
-void
-jkb_mqtt_link_send (JkbMqttLink *link, JkbMessage *message)
+static void
+send_numbered (JkbMqttLink *link, JkbMessage *message)
 {
   JkbMessage *victim;
 
-  message->sequence = link->next_sequence++;
   atomic_fetch_add (&link->queued, 1);
   atomic_fetch_add (&link->queued_bytes, jkb_message_cost (message));
   if (jkb_outbox_get_length (&link->overflow) > 0)
@@ -189,6 +191,20 @@ jkb_mqtt_link_send (JkbMqttLink *link, JkbMessage *message)
     jkb_mqtt_link_count_dropped (link);
   jkb_mqtt_link_account (link, jkb_message_cost (victim), FALSE);
   g_free (victim);
+}
+
+void
+jkb_mqtt_link_send (JkbMqttLink *link, JkbMessage *message)
+{
+  message->sequence = link->next_sequence++;
+  send_numbered (link, message);
+}
+
+void
+jkb_mqtt_link_send_history (JkbMqttLink *link, JkbMessage *message, guint64 number)
+{
+  message->sequence = number;
+  send_numbered (link, message);
 }
 
 void
@@ -251,6 +267,24 @@ jkb_mqtt_link_get_beat (JkbMqttLink *link)
   link->asked_us = g_get_monotonic_time ();
   eventfd_write (link->wake_fd, 1);
   return link->asked_us;
+}
+
+guint64
+jkb_mqtt_link_get_told (JkbMqttLink *link)
+{
+  return atomic_load (&link->told);
+}
+
+guint64
+jkb_mqtt_link_get_untold (JkbMqttLink *link)
+{
+  return atomic_load (&link->untold);
+}
+
+gint64
+jkb_mqtt_link_get_heard (JkbMqttLink *link)
+{
+  return atomic_load (&link->heard_us);
 }
 
 guint64
@@ -322,6 +356,21 @@ jkb_mqtt_link_count_dropped (JkbMqttLink *link)
 }
 
 void
+jkb_mqtt_link_hear (JkbMqttLink *link)
+{
+  atomic_store (&link->heard_us, g_get_monotonic_time ());
+}
+
+void
+jkb_mqtt_link_tell (JkbMqttLink *link, guint64 number, gboolean delivered)
+{
+  if (delivered)
+    atomic_store (&link->told, number);
+  else
+    atomic_fetch_add (&link->untold, 1);
+}
+
+void
 jkb_mqtt_link_report (JkbMqttLink *link, JkbMqttEventKind kind, char *text, char *payload,
                       gsize size, gboolean retained)
 {
@@ -332,6 +381,7 @@ jkb_mqtt_link_report (JkbMqttLink *link, JkbMqttEventKind kind, char *text, char
   event->payload = payload;
   event->size = size;
   event->retained = retained;
+  event->heard_us = atomic_load (&link->heard_us);
   jkb_mpsc_push (&link->events, &event->node);
   eventfd_write (link->main_fd, 1);
 }

@@ -33,6 +33,7 @@ typedef struct
   char *text;
   char *payload; /* NUL-terminated */
   gsize size;
+  gint64 heard_us; /* when the broker last answered by then, monotonic; 0: never */
 } JkbMqttEvent;
 
 typedef void (*JkbMqttEventFunc) (const JkbMqttEvent *event, gpointer user_data);
@@ -52,6 +53,17 @@ void jkb_mqtt_link_detach (JkbMqttLink *link);
 
 /* @message: (transfer full). Takes effect with the next flush. */
 void jkb_mqtt_link_send (JkbMqttLink *link, JkbMessage *message);
+
+/* As above, a %JKB_MESSAGE_HISTORY: @number is 1 for the first, and one more for each. */
+void jkb_mqtt_link_send_history (JkbMqttLink *link, JkbMessage *message, guint64 number);
+
+/* The number up to which the broker has acknowledged history, but for what failed on the way: ask
+ * for that second. What was sent over a connection that is gone may be in neither. */
+guint64 jkb_mqtt_link_get_told (JkbMqttLink *link);
+guint64 jkb_mqtt_link_get_untold (JkbMqttLink *link);
+
+/* When the broker last answered; monotonic µs, 0: never. */
+gint64 jkb_mqtt_link_get_heard (JkbMqttLink *link);
 
 /* Wakes the MQTT thread when something was sent since the last flush. */
 void jkb_mqtt_link_flush (JkbMqttLink *link);
@@ -90,6 +102,12 @@ JkbMessage *jkb_mqtt_link_receive (JkbMqttLink *link);
 /* A message is gone: delivered, given to the socket (@published), or not wanted any more. */
 void jkb_mqtt_link_account (JkbMqttLink *link, gsize cost, gboolean published);
 void jkb_mqtt_link_count_dropped (JkbMqttLink *link);
+
+/* The broker answered just now. */
+void jkb_mqtt_link_hear (JkbMqttLink *link);
+
+/* What became of a history message. */
+void jkb_mqtt_link_tell (JkbMqttLink *link, guint64 number, gboolean delivered);
 
 /* @text, @payload: (transfer full) (nullable) */
 void jkb_mqtt_link_report (JkbMqttLink *link, JkbMqttEventKind kind, char *text, char *payload,

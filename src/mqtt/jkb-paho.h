@@ -47,6 +47,8 @@ typedef struct
   gboolean counts;     /* FALSE: its connection is gone, nobody waits for it */
   JkbMessage *message; /* (nullable): kept only where it would be sent again */
   gsize cost;
+  guint64 history; /* number of a history message; 0: another kind */
+  gint64 sent_us;  /* monotonic */
 } JkbDelivery;
 
 typedef enum

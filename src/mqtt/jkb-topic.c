@@ -42,6 +42,12 @@ jkb_bms_topics_clear (JkbBmsTopics *topics)
 }
 
 char *
+jkb_topic_history (const char *prefix, const char *id)
+{
+  return g_strdup_printf ("%s/%s/history", prefix, id);
+}
+
+char *
 jkb_topic_bridge (const char *prefix, const char *leaf)
 {
   return g_strdup_printf ("%s/bridge/%s", prefix, leaf);
@@ -98,14 +104,28 @@ append_timestamp (GString *out, gint64 stamp_us)
   jkb_payload_append_stamp (out, stamp_us);
 }
 
-void
-jkb_payload_state (GString *out, const JkbValues *live, gint64 stamp_us, gint64 age_us)
+/* Replaces what is in @out; the brace stays open. */
+static void
+begin_live (GString *out, const JkbValues *live, gboolean lists, gint64 stamp_us)
 {
   g_string_assign (out, "{");
   for (JkbFieldId id = jkb_group_first (JKB_GROUP_LIVE); id < jkb_group_end (JKB_GROUP_LIVE); id++)
-    if (jkb_fields[id].kind != JKB_KIND_LIST)
+    if (lists || jkb_fields[id].kind != JKB_KIND_LIST)
       jkb_text_append_member (out, live, id);
   append_timestamp (out, stamp_us);
+}
+
+void
+jkb_payload_history (GString *out, const JkbValues *live, gint64 stamp_us)
+{
+  begin_live (out, live, TRUE, stamp_us);
+  g_string_append_c (out, '}');
+}
+
+void
+jkb_payload_state (GString *out, const JkbValues *live, gint64 stamp_us, gint64 age_us)
+{
+  begin_live (out, live, FALSE, stamp_us);
   g_string_append (out, ",\"age\":");
   jkb_text_append_fixed (out, MAX (0, age_us) / 1000, 1000);
   g_string_append_c (out, '}');

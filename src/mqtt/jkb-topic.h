@@ -25,6 +25,9 @@ typedef struct
 void jkb_bms_topics_init (JkbBmsTopics *topics, const char *prefix, const char *id);
 void jkb_bms_topics_clear (JkbBmsTopics *topics);
 
+/* "PREFIX/garage_1/history" */
+char *jkb_topic_history (const char *prefix, const char *id);
+
 /* "PREFIX/bridge/availability" */
 char *jkb_topic_bridge (const char *prefix, const char *leaf);
 
@@ -47,6 +50,9 @@ void jkb_payload_append_stamp (GString *out, gint64 stamp_us);
 /* All live keys but the cell arrays, timestamp, age. These replace what is in @out. */
 void jkb_payload_state (GString *out, const JkbValues *live, gint64 stamp_us, gint64 age_us);
 void jkb_payload_cells (GString *out, const JkbValues *live, gint64 stamp_us);
+
+/* A past state: all live keys with the cell arrays, and timestamp. */
+void jkb_payload_history (GString *out, const JkbValues *live, gint64 stamp_us);
 
 /* All keys of settings or info but the serial number, which is for D-Bus and the device block. */
 void jkb_payload_group (GString *out, const JkbValues *values);

@@ -104,6 +104,65 @@ test_high_and_low_water (void)
   jkb_mqtt_link_unref (link);
 }
 
+/* What became of history is told without waking anybody. */
+static void
+test_history (void)
+{
+  JkbMqttLink *link = jkb_mqtt_link_new (10);
+  g_autoptr (GString) seen = g_string_new (NULL);
+  JkbMessage *m;
+
+  jkb_mqtt_link_attach (link, on_event, seen);
+  jkb_mqtt_link_send_history (link, message (JKB_MESSAGE_HISTORY, "h", "x"), 41);
+  jkb_mqtt_link_send (link, message (JKB_MESSAGE_EVENT, "e", "x"));
+  m = jkb_mqtt_link_receive (link);
+  g_assert_cmpuint (m->sequence, ==, 41);
+  jkb_mqtt_link_account (link, jkb_message_cost (m), TRUE);
+  g_free (m);
+  m = jkb_mqtt_link_receive (link);
+  g_assert_cmpuint (m->sequence, ==, 0); /* the order of events is their own */
+  jkb_mqtt_link_account (link, jkb_message_cost (m), TRUE);
+  g_free (m);
+  g_assert_cmpuint (jkb_mqtt_link_get_told (link), ==, 0);
+  jkb_mqtt_link_tell (link, 41, TRUE);
+  jkb_mqtt_link_tell (link, 42, FALSE);
+  g_assert_cmpuint (jkb_mqtt_link_get_told (link), ==, 41);
+  g_assert_cmpuint (jkb_mqtt_link_get_untold (link), ==, 1);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  g_assert_cmpstr (seen->str, ==, "");
+  jkb_mqtt_link_detach (link);
+  jkb_mqtt_link_unref (link);
+}
+
+static void
+on_heard (const JkbMqttEvent *event, gpointer heard_us)
+{
+  *(gint64 *) heard_us = event->heard_us;
+}
+
+/* An event tells when the broker had been heard by then, however late it is looked at. */
+static void
+test_heard (void)
+{
+  JkbMqttLink *link = jkb_mqtt_link_new (10);
+  gint64 heard_us = -1, first_us;
+
+  jkb_mqtt_link_attach (link, on_heard, &heard_us);
+  g_assert_cmpint (jkb_mqtt_link_get_heard (link), ==, 0);
+  jkb_mqtt_link_hear (link);
+  first_us = jkb_mqtt_link_get_heard (link);
+  jkb_mqtt_link_report (link, JKB_MQTT_DISCONNECTED, NULL, NULL, 0, FALSE);
+  g_usleep (1000);
+  jkb_mqtt_link_hear (link);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  g_assert_cmpint (heard_us, ==, first_us);
+  g_assert_cmpint (jkb_mqtt_link_get_heard (link), >, first_us);
+  jkb_mqtt_link_detach (link);
+  jkb_mqtt_link_unref (link);
+}
+
 /* A thread that sleeps owes a sign of life only since it was asked. */
 static void
 test_beat (void)
@@ -202,6 +261,8 @@ main (int argc, char **argv)
   g_test_add_func ("/mqtt/link/order-and-counters", test_order_and_counters);
   g_test_add_func ("/mqtt/link/overflow", test_overflow);
   g_test_add_func ("/mqtt/link/high-and-low-water", test_high_and_low_water);
+  g_test_add_func ("/mqtt/link/history", test_history);
+  g_test_add_func ("/mqtt/link/heard", test_heard);
   g_test_add_func ("/mqtt/link/beat", test_beat);
   g_test_add_func ("/mqtt/link/two-threads", test_two_threads);
   g_test_add_func ("/mqtt/link/arrivals-are-bounded", test_arrivals_are_bounded);

@@ -55,11 +55,13 @@ test_kinds (void)
   g_autofree JkbMessage *retained = message (JKB_MESSAGE_RETAINED, "t", "x");
   g_autofree JkbMessage *clear = message (JKB_MESSAGE_RETAINED, "t", "");
   g_autofree JkbMessage *event = message (JKB_MESSAGE_EVENT, "t", "x");
+  g_autofree JkbMessage *past = message (JKB_MESSAGE_HISTORY, "t", "x");
 
   g_assert_true (state->qos == 0 && !state->retain && !jkb_message_survives (state));
   g_assert_true (retained->qos == 1 && retained->retain && !jkb_message_survives (retained));
   g_assert_true (clear->size == 0 && jkb_message_survives (clear));
   g_assert_true (event->qos == 1 && !event->retain && jkb_message_survives (event));
+  g_assert_true (past->qos == 1 && !past->retain && !jkb_message_survives (past));
 }
 
 static void

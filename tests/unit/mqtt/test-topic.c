@@ -104,6 +104,34 @@ test_state (void)
       "\"timestamp\":\"2025-07-24T10:07:09.045Z\",\"age\":0.412}");
 }
 
+/* The same members as state and cells together, in the order of the table, without an age. */
+static void
+test_history (void)
+{
+  g_autoptr (GString) state = g_string_new (NULL);
+  g_autoptr (GString) cells = g_string_new (NULL);
+  g_autoptr (GString) history = g_string_new ("what was before");
+  g_autofree char *expected = NULL;
+  g_autofree char *topic = jkb_topic_history ("home/jk", "garage_1");
+  const char *stamp, *age;
+  JkbValues live;
+
+  g_assert_cmpstr (topic, ==, "home/jk/garage_1/history");
+  jkb_values_init (&live, JKB_GROUP_LIVE);
+  jkb_values_set (&live, JKB_FIELD_TOTAL_VOLTAGE, 52630);
+  live.n_cells = 2;
+  live.list[0][1] = 3300;
+  jkb_payload_state (state, &live, STAMP, 0);
+  jkb_payload_cells (cells, &live, STAMP);
+  jkb_payload_history (history, &live, STAMP);
+
+  stamp = strstr (cells->str, "\"timestamp\"");
+  age = strstr (state->str, ",\"age\"");
+  expected = g_strdup_printf ("%.*s%.*s}", (int) (stamp - cells->str), cells->str,
+                              (int) (age - state->str - 1), state->str + 1);
+  g_assert_cmpstr (history->str, ==, expected);
+}
+
 static void
 test_cells (void)
 {
@@ -242,6 +270,7 @@ main (int argc, char **argv)
   g_test_add_func ("/mqtt/topic/stamp", test_stamp);
   g_test_add_func ("/mqtt/topic/stamp-correct", test_stamp_correct);
   g_test_add_func ("/mqtt/topic/state", test_state);
+  g_test_add_func ("/mqtt/topic/history", test_history);
   g_test_add_func ("/mqtt/topic/cells", test_cells);
   ADD ("/mqtt/topic/info", test_info);
   ADD ("/mqtt/topic/settings", test_settings);
