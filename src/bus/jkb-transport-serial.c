@@ -46,7 +46,7 @@ describe_denied (const char *path)
 
   if (stat (path, &st) == 0 && st.st_gid != 0)
     getgrgid_r (st.st_gid, &group, buffer, sizeof buffer, &found);
-  return g_strdup_printf ("%s: permission denied: add the daemon's user to the group %s", path,
+  return g_strdup_printf ("%s: " JKB_TRANSPORT_DENIED ": add the daemon's user to the group %s", path,
                           found != NULL ? found->gr_name : "dialout");
 }
 
@@ -64,16 +64,16 @@ set_open_error (GError **error, const char *path, int errsv)
       break;
     case EBUSY:
       g_set_error (error, JKB_ERROR, JKB_ERROR_IO,
-                   "%s is in use by another program (TIOCEXCL): stop that program", path);
+                   "%s " JKB_TRANSPORT_IN_USE " (TIOCEXCL): stop that program", path);
       break;
     case EWOULDBLOCK:
       g_set_error (error, JKB_ERROR, JKB_ERROR_IO,
-                   "%s is in use by another program (flock): stop that program", path);
+                   "%s " JKB_TRANSPORT_IN_USE " (flock): stop that program", path);
       break;
     case ENOENT:
     case ENODEV:
     case ENXIO:
-      g_set_error (error, JKB_ERROR, JKB_ERROR_IO, "%s is not there: plug the adapter in", path);
+      g_set_error (error, JKB_ERROR, JKB_ERROR_IO, "%s " JKB_TRANSPORT_NOT_THERE ": plug the adapter in", path);
       break;
     case ENOTTY:
       g_set_error (error, JKB_ERROR, JKB_ERROR_IO, "%s is not a serial port", path);

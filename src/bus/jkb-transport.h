@@ -15,6 +15,12 @@ G_BEGIN_DECLS
 
 typedef struct _JkbTransport JkbTransport;
 
+/* What the sentences of open() hold where a serial port is refused: clients read from LastError of a
+ * bus which it is. */
+#define JKB_TRANSPORT_DENIED "permission denied"
+#define JKB_TRANSPORT_IN_USE "is in use by another program"
+#define JKB_TRANSPORT_NOT_THERE "is not there"
+
 typedef struct
 {
   const char *scheme; /* "serial", "tcp", "replay" */

@@ -2,48 +2,20 @@
  * SPDX-FileCopyrightText: the jkbmsd contributors
  *
  * jkbmsctl doctor: listens to a port, or asks the daemon about a bus, and says in a sentence what is
- * wrong and what to do. The judgement is in jkb-ctl-hearing.c; here are the ports and the words.
+ * wrong and what to do. The judgement is in jkb-ctl-hearing.c; here are the words.
  */
 #include "config.h"
 
-#include <errno.h>
 #include <glib/gi18n.h>
 #include <locale.h>
 #include <math.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
-#include "bus/jkb-transport.h"
 #include "ctl/jkb-ctl-client.h"
-#include "ctl/jkb-ctl-hearing.h"
+#include "ctl/jkb-ctl-doctor.h"
 #include "ctl/jkb-ctl-json.h"
-#include "ctl/jkb-ctl-ports.h"
 #include "ctl/jkb-ctl-print.h"
-#include "wire/jkb-crc.h"
-
-#define ASK_GAP_US 150000
-#define PROBE_WAIT_US (2 * G_USEC_PER_SEC)
-
-typedef struct
-{
-  const JkbTransportClass *class;
-  const char *rest; /* of the URI */
-  JkbTransport *transport;
-  JkbCtlHearing *hearing;
-  gboolean closed;  /* the peer hung up */
-  char *reason;     /* why it could not be opened, or ended */
-} Patient;
-
-typedef struct
-{
-  JkbVerdict verdict;
-  JkbCtlHeard heard;
-  char *what;   /* the port or bus */
-  char *detail; /* an error text, a holder; nullable */
-} Finding;
 
 /* ---- words -------------------------------------------------------------------------------- */
 
@@ -99,8 +71,9 @@ static const char *const advices[JKB_N_VERDICTS] = {
        "power, the jack and the wires; “--ask” asks the addresses 0 to 15."),
   [JKB_VERDICT_CLOSED]
   = N_("Most gateways serve one client at a time: end the other one, or allow more."),
+  [JKB_VERDICT_NO_PERMISSION] = N_("Who is added to a group belongs to it from the next login on."),
   [JKB_VERDICT_HELD] = N_("Stop that process, or ask the daemon: “jkbmsctl doctor BUS”."),
-  [JKB_VERDICT_NOT_THERE] = N_("“jkbmsctl ports” lists the serial ports of this machine."),
+  [JKB_VERDICT_NOT_THERE] = N_("Serial ports: “jkbmsctl ports” lists those of this machine."),
 };
 
 /* Where the wiring can be the reason. */
@@ -141,14 +114,7 @@ print_counts (const JkbCtlHeard *heard)
 }
 
 static void
-print_permission (void)
-{
-  g_print (_("To allow it: sudo usermod -aG dialout %s, then log in again.\n"),
-           g_get_user_name ());
-}
-
-static void
-print_finding (const JkbCtl *ctl, const Finding *finding)
+print_finding (const JkbCtl *ctl, const JkbCtlFinding *finding)
 {
   JkbCtlStyle style = finding->verdict == JKB_VERDICT_OK ? JKB_CTL_GOOD : JKB_CTL_BAD;
   g_autofree char *detail
@@ -163,20 +129,21 @@ print_finding (const JkbCtl *ctl, const Finding *finding)
   print_counts (&finding->heard);
   if (advices[finding->verdict] != NULL)
     jkb_ctl_print_wrapped (ctl, _(advices[finding->verdict]));
-  if (finding->verdict == JKB_VERDICT_NO_PERMISSION)
-    print_permission ();
+  if (finding->command != NULL)
+    g_print (_("To allow it: %s\n"), finding->command);
   if (needs_wiring (finding->verdict))
     print_wiring ();
 }
 
 static void
-append_json (GString *out, const Finding *finding)
+append_json (GString *out, const JkbCtlFinding *finding)
 {
   g_string_append_c (out, '{');
   jkb_ctl_json_text (out, "what", finding->what);
   jkb_ctl_json_text (out, "verdict", jkb_verdict_name (finding->verdict));
   jkb_ctl_json_text (out, "sentence", sentences[finding->verdict]);
   jkb_ctl_json_text (out, "detail", finding->detail);
+  jkb_ctl_json_text (out, "command", finding->command);
   jkb_ctl_json_key (out, "bytes");
   g_string_append_printf (out, "%" G_GUINT64_FORMAT, finding->heard.bytes);
   jkb_ctl_json_key (out, "frames");
@@ -191,198 +158,12 @@ append_json (GString *out, const Finding *finding)
   g_string_append (out, "]}");
 }
 
-/* ---- a port ------------------------------------------------------------------------------- */
-
-/* Reads what arrives until @until_us or the end. */
-static void
-listen_until (Patient *patient, gint64 until_us)
-{
-  while (!patient->closed)
-    {
-      struct pollfd poller = { .fd = patient->class->get_fd (patient->transport), .events = POLLIN };
-      gint64 left_us = until_us - g_get_monotonic_time ();
-      guint8 buffer[4096];
-      gssize n;
-
-      if (left_us <= 0)
-        return;
-      if (poll (&poller, 1, (int) (left_us / 1000 + 1)) <= 0)
-        continue;
-      n = patient->class->read (patient->transport, buffer, sizeof buffer);
-      if (n > 0)
-        jkb_ctl_hearing_take (patient->hearing, buffer, n, g_get_monotonic_time ());
-      else if (n == 0 || (errno != EAGAIN && errno != EINTR))
-        {
-          patient->closed = TRUE;
-          patient->reason = g_strdup (
-            patient->class->describe_end (patient->transport, n == 0 ? 0 : errno));
-        }
-    }
-}
-
-/* Reading live data changes nothing in a BMS. */
-static void
-ask_everybody (Patient *patient)
-{
-  for (guint8 address = 0; address < JKB_N_ADDRESSES && !patient->closed; address++)
-    {
-      guint8 request[JKB_REQUEST_SIZE] = { address, 0x10, 0x16, 0x20, 0x00, 0x01, 0x02 };
-
-      jkb_crc16_store (request, sizeof request);
-      if (patient->class->write (patient->transport, request, sizeof request) < 0)
-        return;
-      listen_until (patient, g_get_monotonic_time () + ASK_GAP_US);
-    }
-}
-
-/* A gateway that translates stays silent until it is asked in its own protocol. */
-static void
-probe_modbus_tcp (Patient *patient)
-{
-  static const guint8 request[] = { 0x4a, 0x4b, 0, 0, 0, 6, 1, 3, 0x12, 0x00, 0, 1 };
-
-  if (patient->class->write (patient->transport, request, sizeof request) > 0)
-    listen_until (patient, g_get_monotonic_time () + PROBE_WAIT_US);
-}
-
-static Finding
-finding_of_error (const Patient *patient, const GError *error)
-{
-  Finding finding = { .verdict = JKB_VERDICT_FAILED };
-  gboolean serial = strcmp (patient->class->scheme, "serial") == 0;
-
-  finding.detail = g_strdup (error->message);
-  if (serial && access (patient->rest, F_OK) != 0)
-    finding.verdict = JKB_VERDICT_NOT_THERE;
-  else if (serial && access (patient->rest, R_OK | W_OK) != 0)
-    finding.verdict = JKB_VERDICT_NO_PERMISSION;
-  else if (serial && strstr (error->message, "in use") != NULL)
-    {
-      g_autofree char *holder = jkb_ctl_port_holder ("", patient->rest);
-
-      finding.verdict = JKB_VERDICT_HELD;
-      g_free (finding.detail);
-      finding.detail = holder != NULL
-                         ? g_strdup_printf (_("It is %s."), holder)
-                         : g_strdup (_("Only root can see who it is: try with sudo."));
-    }
-  else if (strcmp (patient->class->scheme, "tcp") == 0)
-    finding.verdict = JKB_VERDICT_NOT_THERE;
-  return finding;
-}
-
-static void
-hear_out (Patient *patient, double seconds, gboolean ask)
-{
-  JkbCtlHeard heard;
-  JkbVerdict verdict;
-
-  listen_until (patient, g_get_monotonic_time () + (gint64) (seconds * G_USEC_PER_SEC));
-  verdict = jkb_ctl_hearing_judge (patient->hearing, &heard);
-  if (verdict == JKB_VERDICT_SILENCE && ask)
-    ask_everybody (patient);
-  verdict = jkb_ctl_hearing_judge (patient->hearing, &heard);
-  if (verdict == JKB_VERDICT_SILENCE && strcmp (patient->class->scheme, "tcp") == 0)
-    probe_modbus_tcp (patient);
-  jkb_ctl_hearing_end (patient->hearing);
-}
-
-static Finding
-examine_port (const char *uri, guint baud, double seconds, gboolean ask, GError **error)
-{
-  JkbBusConfig config = { .name = (char *) "doctor", .uri = (char *) uri, .baud = baud,
-                          .mode = JKB_MODE_LISTEN, .no_data_timeout = 3600 };
-  Patient patient = { 0 };
-  Finding finding = { 0 };
-  g_autoptr(GError) reason = NULL;
-  int stop_fd;
-
-  patient.class = jkb_transport_find (uri, &patient.rest, error);
-  if (patient.class == NULL)
-    return finding;
-  stop_fd = eventfd (0, EFD_CLOEXEC); /* never readable: Ctrl-C ends the program itself */
-  patient.transport = patient.class->open (patient.rest, &config, stop_fd, &reason);
-  close (stop_fd);
-  if (patient.transport == NULL)
-    return finding_of_error (&patient, reason);
-  patient.hearing = jkb_ctl_hearing_new (patient.class->timing);
-  hear_out (&patient, seconds, ask);
-  finding.verdict = jkb_ctl_hearing_judge (patient.hearing, &finding.heard);
-  if (patient.closed && finding.verdict == JKB_VERDICT_SILENCE)
-    finding.verdict = JKB_VERDICT_CLOSED;
-  finding.detail = g_steal_pointer (&patient.reason);
-  jkb_ctl_hearing_free (patient.hearing);
-  patient.class->close (patient.transport);
-  return finding;
-}
-
-/* ---- a bus of the daemon ------------------------------------------------------------------ */
-
-static void
-count_bus (JkbCtlHeard *heard, const JkbCtlObject *bus, int sign)
-{
-  heard->bytes += sign * jkb_ctl_object_number (bus, "Bus", "BytesReceived", 0);
-  heard->frames += sign * jkb_ctl_object_number (bus, "Bus", "FramesReceived", 0);
-  heard->bad_frames += sign * jkb_ctl_object_number (bus, "Bus", "ChecksumErrors", 0);
-  heard->requests += sign * jkb_ctl_object_number (bus, "Bus", "RequestsSeen", 0);
-  heard->attributed -= sign * jkb_ctl_object_number (bus, "Bus", "UnattributedFrames", 0);
-}
-
-static JkbVerdict
-judge_counts (const JkbCtlHeard *heard)
-{
-  if (heard->bytes == 0)
-    return JKB_VERDICT_SILENCE;
-  if (heard->frames > 0 && heard->attributed == 0)
-    return JKB_VERDICT_NO_ACK;
-  if (heard->bad_frames >= 2 && heard->bad_frames * 10 > heard->frames)
-    return JKB_VERDICT_NOISE;
-  if (heard->frames > 0)
-    return JKB_VERDICT_OK;
-  return heard->requests > 0 ? JKB_VERDICT_NO_ANSWER : JKB_VERDICT_WRONG_SPEED;
-}
-
-/* Two looks at the counters of a bus that the daemon has open. */
-static Finding
-examine_bus (JkbCtl *ctl, JkbCtlModel *before, const char *path, double seconds, GError **error)
-{
-  const JkbCtlObject *bus = jkb_ctl_model_object (before, path);
-  g_autoptr(JkbCtlModel) after = NULL;
-  Finding finding = { .verdict = JKB_VERDICT_FAILED };
-
-  if (g_strcmp0 (jkb_ctl_object_text (bus, "Bus", "State"), "up") != 0)
-    {
-      finding.detail = g_strdup (jkb_ctl_object_text (bus, "Bus", "LastError"));
-      return finding;
-    }
-  count_bus (&finding.heard, bus, -1);
-  g_usleep ((gulong) (seconds * G_USEC_PER_SEC));
-  after = jkb_ctl_fetch (ctl, error);
-  bus = after != NULL ? jkb_ctl_model_object (after, path) : NULL;
-  if (bus == NULL)
-    return finding;
-  count_bus (&finding.heard, bus, 1);
-  finding.heard.attributed += finding.heard.frames;
-  finding.verdict = judge_counts (&finding.heard);
-  if (finding.verdict != JKB_VERDICT_OK)
-    finding.detail = g_strdup (jkb_ctl_object_text (bus, "Bus", "HealthReason"));
-  return finding;
-}
-
 /* ---- the verb ----------------------------------------------------------------------------- */
-
-static void
-finding_clear (gpointer data)
-{
-  Finding *finding = data;
-
-  g_free (finding->what);
-  g_free (finding->detail);
-}
 
 /* @name NULL: every bus. */
 static gboolean
-examine_buses (JkbCtl *ctl, const char *name, double seconds, GArray *findings, GError **error)
+examine_buses (JkbCtl *ctl, const char *name, const JkbCtlExam *exam, GArray *findings,
+               GError **error)
 {
   g_autoptr(JkbCtlModel) model = jkb_ctl_fetch (ctl, error);
   g_autoptr(GPtrArray) buses = model != NULL ? jkb_ctl_model_buses (model) : NULL;
@@ -391,12 +172,12 @@ examine_buses (JkbCtl *ctl, const char *name, double seconds, GArray *findings, 
     {
       const JkbCtlObject *bus = buses->pdata[i];
       const char *bus_name;
-      Finding finding;
+      JkbCtlFinding finding;
 
       jkb_ctl_path_is_bus (bus->path, &bus_name);
       if (name != NULL && strcmp (name, bus_name) != 0)
         continue;
-      finding = examine_bus (ctl, model, bus->path, seconds, error);
+      finding = jkb_ctl_examine_bus (ctl, bus, exam, error);
       finding.what = g_strdup (bus_name);
       g_array_append_val (findings, finding);
     }
@@ -429,7 +210,7 @@ report (const JkbCtl *ctl, const GArray *findings, gboolean json)
 
   for (guint i = 0; i < findings->len; i++)
     {
-      const Finding *finding = &g_array_index (findings, Finding, i);
+      const JkbCtlFinding *finding = &g_array_index (findings, JkbCtlFinding, i);
 
       if (finding->verdict != JKB_VERDICT_OK)
         status = JKB_CTL_FAILED;
@@ -447,19 +228,19 @@ report (const JkbCtl *ctl, const GArray *findings, gboolean json)
 int
 jkb_ctl_verb_doctor (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv)
 {
-  gboolean json = FALSE, ask = FALSE;
-  double seconds = 10;
+  JkbCtlExam exam = { .seconds = 10 };
+  gboolean json = FALSE;
   int baud = 115200, status;
   const GOptionEntry options[]
-    = { { "time", 0, 0, G_OPTION_ARG_DOUBLE, &seconds, N_("Listen for SECONDS (default 10)"),
+    = { { "time", 0, 0, G_OPTION_ARG_DOUBLE, &exam.seconds, N_("Listen for SECONDS (default 10)"),
           N_("SECONDS") },
         { "baud", 0, 0, G_OPTION_ARG_INT, &baud, N_("Listen at BAUD (default 115200)"),
           N_("BAUD") },
-        { "ask", 0, 0, G_OPTION_ARG_NONE, &ask,
+        { "ask", 0, 0, G_OPTION_ARG_NONE, &exam.ask,
           N_("When nobody speaks, ask the addresses 0 to 15"), NULL },
         { "json", 0, 0, G_OPTION_ARG_NONE, &json, N_("Print JSON"), NULL },
         { NULL } };
-  g_autoptr(GArray) findings = g_array_new (FALSE, FALSE, sizeof (Finding));
+  g_autoptr(GArray) findings = g_array_new (FALSE, FALSE, sizeof (JkbCtlFinding));
   g_autoptr(GError) error = NULL;
   g_autofree char *uri = NULL;
 
@@ -467,23 +248,24 @@ jkb_ctl_verb_doctor (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv)
     return status;
   if (json) /* the same for every reader */
     setlocale (LC_MESSAGES, "C");
-  if (seconds <= 0 || seconds > 3600 || baud < 300)
+  if (exam.seconds <= 0 || exam.seconds > 3600 || baud < 300)
     return jkb_ctl_fail_usage (_("--time is from 0 to 3600 seconds, --baud from 300 on"));
-  g_array_set_clear_func (findings, finding_clear);
+  exam.baud = (guint) baud;
+  g_array_set_clear_func (findings, (GDestroyNotify) jkb_ctl_finding_clear);
   uri = argc > 0 ? uri_of_port (argv[0]) : NULL;
   if (ctl->tty && !json)
     g_print (ngettext ("Listening for %.0f second …\n", "Listening for %.0f seconds …\n",
-                       (gulong) ceil (seconds)),
-             seconds);
+                       (gulong) ceil (exam.seconds)),
+             exam.seconds);
   if (uri != NULL)
     {
-      Finding finding = examine_port (uri, baud, seconds, ask, &error);
+      JkbCtlFinding finding = jkb_ctl_examine_port (uri, &exam, &error);
 
       finding.what = g_strdup (argv[0]);
       g_array_append_val (findings, finding);
     }
   else
-    examine_buses (ctl, argc > 0 ? argv[0] : NULL, seconds, findings, &error);
+    examine_buses (ctl, argc > 0 ? argv[0] : NULL, &exam, findings, &error);
   if (error != NULL)
     return jkb_ctl_fail (ctl, error);
   return report (ctl, findings, json);

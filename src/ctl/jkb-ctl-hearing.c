@@ -87,8 +87,9 @@ judge_answer (JkbCtlHearing *hearing, const JkbEvent *event)
     hearing->asked = -1;
   else
     hearing->asked = event->address & 0xff;
-  /* The bytes of a bad frame are skipped once more, behind its event. */
-  hearing->skipped = skipped + (event->kind == JKB_EVENT_BAD_FRAME ? JKB_FRAME_SIZE : 0);
+  /* What is skipped behind a bad frame belongs to it: its own bytes, and those of whoever spoke at
+   * the same time. */
+  hearing->skipped = event->kind == JKB_EVENT_BAD_FRAME ? G_MAXUINT64 - GARBLED : skipped;
 }
 
 static void
@@ -151,6 +152,18 @@ jkb_ctl_hearing_take (JkbCtlHearing *hearing, const guint8 *bytes, gsize n_bytes
       take_events (hearing);
     }
   take_events (hearing);
+}
+
+void
+jkb_ctl_hearing_ask (JkbCtlHearing *hearing, int address, gint64 monotonic_us)
+{
+  const JkbEvent request = { .kind = JKB_EVENT_REQUEST, .address = address };
+
+  /* Silence may have ended a record that is still waited for. */
+  hearing->now_us = monotonic_us;
+  take_events (hearing);
+  judge_answer (hearing, &request);
+  hearing->asked = address;
 }
 
 void

@@ -43,6 +43,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (JkbCtlHearing, jkb_ctl_hearing_free)
 
 void jkb_ctl_hearing_take (JkbCtlHearing *hearing, const guint8 *bytes, gsize n_bytes,
                            gint64 monotonic_us);
+/* We ask @address ourselves: what comes next is its answer; -1: nobody is asked any more. */
+void jkb_ctl_hearing_ask (JkbCtlHearing *hearing, int address, gint64 monotonic_us);
 /* No more bytes will come. */
 void jkb_ctl_hearing_end (JkbCtlHearing *hearing);
 

@@ -15,6 +15,8 @@
 #include "core/jkb-suggest.h"
 #include "ctl/jkb-ctl-print.h"
 
+#define VERB_WIDTH 20
+
 static const JkbCtlVerb verbs[] = {
   { "list", NULL, N_("List the buses and every BMS with its main values"), "jkbmsctl list", 0, 0,
     jkb_ctl_verb_list },
@@ -115,7 +117,9 @@ append_verbs (GString *out, const char *first_word)
         continue;
       left = g_strjoin (" ", verb->name, verb->arguments != NULL ? _(verb->arguments) : NULL, NULL);
       g_string_append (out, "\n  ");
-      jkb_ctl_text_pad (out, left, 20, FALSE, FALSE);
+      jkb_ctl_text_pad (out, left, VERB_WIDTH, FALSE, FALSE);
+      if (jkb_ctl_text_width (left) > VERB_WIDTH)
+        g_string_append_printf (out, "\n%*s", 2 + VERB_WIDTH, "");
       g_string_append_printf (out, "  %s", _(verb->summary));
     }
 }

@@ -112,15 +112,22 @@ class HelpTest(Base):
     def verbs(self):
         text = self.ok("--help")
         listed = text.partition("Verbs:\n")[2].partition("\n\n")[0].splitlines()
-        return [re.match(r"  ([a-z]+(?: [a-z]+)?)(?=  | [A-Z\[]| )", line).group(1)
-                for line in listed]
+        return [re.match(r"  ([a-z]+(?: [a-z]+)?)(?=  | [A-Z\[]| |$)", line).group(1)
+                for line in listed if not line.startswith("   ")]
+
+    def test_fits(self):
+        """Whatever a verb takes, its summary stands in the same column."""
+        text = self.ok("--help").partition("Verbs:\n")[2].partition("\n\n")[0]
+        self.assertLessEqual(max(map(columns, text.splitlines())), 80)
+        self.assertIn("\n  bus add NAME URI [KEY=VALUE…]\n                        Add a bus\n", text)
 
     def test_every_verb_explains_itself(self):
         verbs = self.verbs()
         for expected in ("list", "show", "get", "monitor", "decode", "health", "bus list",
                          "mqtt show", "forget", "set", "settings", "apply", "bus add",
                          "bus remove", "bus scan", "mqtt set", "capture", "config show",
-                         "config reset", "snapshots", "restore", "history"):
+                         "config reset", "snapshots", "restore", "bus set", "doctor",
+                         "ports", "top", "monitor", "history"):
             self.assertIn(expected, verbs)
         for verb in verbs:
             with self.subTest(verb):

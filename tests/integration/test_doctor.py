@@ -2,13 +2,18 @@
 # SPDX-FileCopyrightText: the jkbmsd contributors
 """jkbmsctl doctor and ports: each trouble that it knows, on simulated buses, ptys and sockets."""
 
+import grp
 import json
 import os
 import pty
+import pwd
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
+import time
 import unittest
 
 import jkbmock
@@ -48,7 +53,103 @@ class Server(threading.Thread):
                     pass
 
 
-class Test(jkbtest.Case):
+def crc16(data):
+    crc = 0xFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0xA001 if crc & 1 else 0)
+    return crc.to_bytes(2, "little")
+
+
+def record(*head):
+    return bytes(head) + crc16(head)
+
+
+def live_frame():
+    frame = bytes.fromhex("55aaeb9002") + bytes(294)
+    return frame + bytes([sum(frame) & 0xFF])
+
+
+def say(text):
+    def run(client):
+        client.sendall(text)
+        client.recv(1)
+    return run
+
+
+def only_frames(client):
+    """A gateway that passes frames and loses what is around them."""
+    while True:
+        client.sendall(live_frame())
+        time.sleep(0.3)
+
+
+def modbus_tcp(client):
+    """A gateway that translates: silent until it is asked in its own protocol."""
+    while True:
+        data = client.recv(1024)
+        if not data:
+            return
+        if len(data) >= 8 and data[2:4] == b"\0\0":
+            client.sendall(data[:4] + b"\0\3" + data[6:7] + b"\x83\x0b")
+
+
+def same_address(client):
+    """A master asks 1 and 2; at 2 there are two BMS."""
+    frame = live_frame()
+    while True:
+        for address in (1, 2):
+            client.sendall(record(address, 0x10, 0x16, 0x20, 0, 1, 2, 0, 0))
+            client.sendall(frame if address == 1 else frame[:80] + os.urandom(220))
+            client.sendall(record(address, 0x10, 0x16, 0x20, 0, 1) if address == 1 else b"")
+            time.sleep(0.1)
+
+
+class Held(jkbtest.Part):
+    """A port that a process has open and locked."""
+
+    PROGRAM = ("import fcntl, sys; f = open(sys.argv[1], 'rb+', buffering=0);"
+               "fcntl.flock(f, fcntl.LOCK_EX); print(1, flush=True); sys.stdin.read()")
+
+    def start(self):
+        self.master, slave = pty.openpty()
+        self.name = os.ttyname(slave)
+        self.holder = subprocess.Popen([sys.executable, "-c", self.PROGRAM, self.name],
+                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.holder.stdout.readline()
+        os.close(slave)
+
+    def close(self):
+        self.holder.communicate()
+        os.close(self.master)
+
+
+class Base(jkbtest.Case):
+    def serve(self, function):
+        server = Server(function)
+        self.addCleanup(server.listener.close)
+        return server.uri
+
+    def sim(self, *arguments, tcp=False):
+        return self.enter(jkbtest.Sim("--rate", "line", *arguments, tcp=tcp))
+
+    def nobody(self, *arguments, env=None):
+        """jkbmsctl as a user without rights, from where that user may read it."""
+        if os.geteuid() != 0:
+            return ctl(*arguments, env=env)
+        directory = tempfile.mkdtemp(prefix="jkbtest-")
+        self.addCleanup(shutil.rmtree, directory)
+        os.chmod(directory, 0o755)
+        copy = shutil.copy(jkbtest.program("jkbmsctl"), directory)
+        done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", copy,
+                               *arguments], capture_output=True, timeout=60 * jkbtest.FACTOR,
+                              stdin=subprocess.DEVNULL, check=False,
+                              env={**os.environ, "LC_ALL": "C.UTF-8", **(env or {})})
+        return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+class PortTest(Base):
     def examine(self, port, *arguments, seconds=2):
         status, out, err = ctl("doctor", port, "--json", "--time", str(seconds * jkbtest.FACTOR),
                                *arguments)
@@ -57,14 +158,6 @@ class Test(jkbtest.Case):
         self.assertEqual(finding["what"], port)
         self.assertEqual(status, 0 if finding["verdict"] == "ok" else 1, out)
         return finding
-
-    def sim(self, *arguments, tcp=False):
-        return self.enter(jkbtest.Sim("--rate", "line", *arguments, tcp=tcp))
-
-    def serve(self, function):
-        server = Server(function)
-        self.addCleanup(server.listener.close)
-        return server.uri
 
     def test_good(self):
         sim = self.sim("--master", "--bms", "0,1,5")
@@ -105,43 +198,25 @@ class Test(jkbtest.Case):
         self.assertLessEqual(max(map(len, out.splitlines()[1:])), 80)
 
     def test_collision(self):
-        def record(*head):
-            crc = 0xFFFF
-            for byte in head:
-                crc ^= byte
-                for _ in range(8):
-                    crc = crc >> 1 ^ (0xA001 if crc & 1 else 0)
-            return bytes(head) + crc.to_bytes(2, "little")
-
-        def talk(client):
-            frame = bytes.fromhex("55aaeb9002") + bytes(294)
-            frame += bytes([sum(frame) & 0xFF])
-            for _ in range(3):
-                for address in (1, 2):
-                    client.sendall(record(address, 0x10, 0x16, 0x20, 0, 1, 2, 0, 0))
-                    client.sendall(frame if address == 1 else frame[:80] + os.urandom(220))
-                    client.sendall(record(address, 0x10, 0x16, 0x20, 0, 1) if address == 1 else b"")
-            client.recv(1)
-        status, out, _ = ctl("doctor", self.serve(talk), "--time", "1")
+        status, out, _ = ctl("doctor", self.serve(same_address), "--time", "1")
         self.assertEqual(status, 1)
         self.assertIn("It is address 2.", out)
 
+    def test_collision_when_asked(self):
+        """Nobody else asks: the garbled answers are those to our own questions."""
+        sim = self.sim("--bms", "1,2,3", "--fault", "crosstalk@2=1")
+        status, out, _ = ctl("doctor", sim.link, "--time", "0.3", "--ask")
+        self.assertEqual(status, 1)
+        self.assertIn("It is address 2.", out)
+        self.assertIn("BMS at these addresses: 1, 3", out)
+
+    def test_no_ack(self):
+        self.assertEqual(self.examine(self.serve(only_frames))["verdict"], "no-ack")
+
     def test_modbus_tcp(self):
-        def answer(client):
-            while True:
-                data = client.recv(1024)
-                if not data:
-                    return
-                if len(data) >= 8 and data[2:4] == b"\0\0":
-                    client.sendall(data[:4] + b"\0\3" + data[6:7] + b"\x83\x0b")
-        self.assertEqual(self.examine(self.serve(answer), seconds=0.5)["verdict"], "modbus-tcp")
+        self.assertEqual(self.examine(self.serve(modbus_tcp), seconds=0.5)["verdict"], "modbus-tcp")
 
     def test_other_ports(self):
-        def say(text):
-            def run(client):
-                client.sendall(text)
-                client.recv(1)
-            return run
         for text, verdict in ((b"\r\nAT\r\nAT+ROLE?\r\n", "bluetooth"),
                               (b"~2001468200C0FD37\r" * 4, "other-protocol"),
                               (bytes(range(128, 256)), "wrong-speed")):
@@ -159,40 +234,33 @@ class Test(jkbtest.Case):
         self.assertEqual(self.examine("/dev/ttyUSB77")["verdict"], "not-there")
 
     def test_no_permission(self):
-        if os.geteuid() == 0:
-            self.skipTest("root may open everything")
-        path = self.write("tty", "", mode=0)
-        self.assertEqual(self.examine(path)["verdict"], "no-permission")
-
-    def test_held(self):
         master, slave = pty.openpty()
         name = os.ttyname(slave)
-        program = ("import fcntl, sys; f = open(sys.argv[1], 'rb+', buffering=0);"
-                   "fcntl.flock(f, fcntl.LOCK_EX); print(1, flush=True); sys.stdin.read()")
-        holder = subprocess.Popen([sys.executable, "-c", program, name], stdin=subprocess.PIPE,
-                                  stdout=subprocess.PIPE)
-        holder.stdout.readline()
-        os.close(slave)
-        finding = self.examine(name)
-        holder.communicate()
-        os.close(master)
-        self.assertEqual(finding["verdict"], "held")
-        self.assertIn(f"({holder.pid})", finding["detail"])
-
-    def test_bus_of_the_daemon(self):
-        bus = self.enter(jkbtest.PrivateBus())
-        mock = jkbmock.Mock(bus.address)
-        mock.add_bus("garage", BytesReceived=1000, FramesReceived=3)
-        mock.add_bus("shed", State="down", LastError="adapter unplugged")
-        self.enter(mock)
-        env = {"JKBMSD_BUS_ADDRESS": bus.address}
-        status, out, err = ctl("doctor", "--json", "--time", "0.1", env=env)
+        os.chmod(name, 0)
+        status, out, err = self.nobody("doctor", name, "--time", "0.1")
         self.assertEqual((status, err), (1, ""))
-        self.assertEqual([(f["what"], f["verdict"], f["detail"]) for f in json.loads(out)],
-                         [("garage", "silence", ""), ("shed", "failed", "adapter unplugged")])
-        status, _, err = ctl("doctor", "attic", env=env)
-        self.assertEqual(status, 3)
-        self.assertIn("no bus “attic”", err)
+        self.assertIn("You may not open this port.", out)
+        gid = os.stat(name).st_gid
+        group = grp.getgrgid(gid).gr_name if gid != 0 else "dialout"
+        user = "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
+        self.assertIn(f"To allow it: sudo usermod -aG {group} {user}\n", out)
+        finding, = json.loads(self.nobody("doctor", name, "--json")[1])
+        self.assertEqual((finding["verdict"], finding["command"]),
+                         ("no-permission", f"sudo usermod -aG {group} {user}"))
+        os.close(slave)
+        os.close(master)
+
+    def test_held(self):
+        held = self.enter(Held())
+        finding = self.examine(held.name)
+        self.assertEqual(finding["verdict"], "held")
+        self.assertIn(f"({held.holder.pid})", finding["detail"])
+        # Who may not look at other users' processes is told so.
+        os.chmod(held.name, 0o666)
+        status, out, _ = self.nobody("doctor", held.name)
+        self.assertEqual(status, 1)
+        if os.geteuid() == 0:
+            self.assertIn("try with sudo", out)
 
     def test_wrong_usage(self):
         for arguments in (["--time", "0"], ["--time", "x"], ["--baud", "1"], ["a", "b"]):
@@ -217,5 +285,96 @@ class Test(jkbtest.Case):
         self.assertIn("No serial port", ctl("ports", "--root", self.path("empty"))[1])
 
 
+class DaemonTest(Base):
+    """The same with a daemon that has the ports: it hears, doctor judges."""
+
+    def findings(self, names):
+        """One doctor for each bus, all at once."""
+        children = {name: subprocess.Popen(
+            [jkbtest.program("jkbmsctl"), "--bus-address", self.bus.address, "doctor", name, "--json",
+             "--time", str(2 * jkbtest.FACTOR)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True, env={**os.environ, "LC_ALL": "C.UTF-8"}) for name in names}
+        found = {}
+        for name, child in children.items():
+            out, err = child.communicate(timeout=60 * jkbtest.FACTOR)
+            self.assertEqual(err, "", name)
+            found[name], = json.loads(out)
+            self.assertEqual(child.returncode, 0 if found[name]["verdict"] == "ok" else 1, name)
+        return found
+
+    def test_everything(self):
+        self.bus = self.enter(jkbtest.PrivateBus())
+        held = self.enter(Held())
+        master = ("--master", "--bms", "0,1,2")
+        uris = {
+            "ok": self.sim(*master).uri,
+            "inverted": self.sim(*master, "--fault", "invert=1").uri,
+            "wrong-speed": self.sim(*master, "--fault", "baud=9600").uri,
+            "noise": self.sim(*master, "--fault", "corrupt=0.5").uri,
+            "collision": self.serve(same_address),
+            "silence": self.sim("--bms", "1").uri,
+            "no-answer": self.sim("--master", "--bms", "0,1", "--fault", "drop@0=1", "--fault",
+                                  "deaf@1=1").uri,
+            "no-ack": self.serve(only_frames),
+            "bluetooth": self.serve(say(b"\r\nAT\r\nAT+ROLE?\r\n" * 3)),
+            "other-protocol": self.serve(say(b"~2001468200C0FD37\r" * 4)),
+            "modbus-tcp": self.enter(jkbtest.TcpPeer(lambda client, _: modbus_tcp(client))).uri,
+            "held": f"serial:{held.name}",
+            "not-there": "serial:/dev/ttyUSB77",
+        }
+        expected = {verdict.replace("-", ""): verdict for verdict in uris}
+        for kind in ("bluetooth", "other-protocol"):
+            del expected[kind.replace("-", "")]  # said once, when the daemon connects
+        self.enter(jkbtest.Daemon("".join(
+            jkbtest.bus_config(verdict.replace("-", ""), uri, mode="listen")
+            for verdict, uri in uris.items()), bus=self.bus))
+        client = self.bus.client()
+        jkbtest.wait_until(lambda: client.get(f"{jkbtest.ROOT}/bus/held", "Bus", "LastError"))
+        found = self.findings(expected)
+        self.assertEqual({name: f["verdict"] for name, f in found.items()}, expected)
+        self.assertEqual(found["ok"]["addresses"], [0, 1, 2])
+        self.assertIn(f"({held.holder.pid})", found["held"]["detail"])
+        self.assertIn("/dev/ttyUSB77 is not there", found["notthere"]["detail"])
+        text = jkbtest.ctl("doctor", "collision", "--time", "1", bus=self.bus, status=1)
+        self.assertIn("It is address 2.", text)
+        self.without_rights()
+
+    def without_rights(self):
+        """Reading the counters is free to everyone; the bytes are not."""
+        env = {"JKBMSD_BUS_ADDRESS": self.bus.address}
+        status, out, err = self.nobody("doctor", "ok", "--time", "1", env=env)
+        self.assertEqual((status, err), (0, ""))
+        self.assertIn("All is well.", out)
+        status, out, _ = self.nobody("doctor", "inverted", "--time", "1", env=env)
+        self.assertEqual(status, 1)
+        if os.geteuid() == 0:
+            self.assertIn("with sudo the bytes are looked at", out)
+
+    def test_what_the_daemon_says(self):
+        bus = self.enter(jkbtest.PrivateBus())
+        mock = jkbmock.Mock(bus.address)
+        mock.add_bus("garage", BytesReceived=1000, FramesReceived=3)
+        mock.add_bus("shed", State="down", LastError="adapter unplugged")
+        mock.add_bus("attic", State="down", Enabled=False)
+        mock.add_bus("cellar", State="connecting", Uri="serial:/dev/ttyUSB0",
+                     LastError="/dev/ttyUSB0: permission denied: add the daemon's user to the group")
+        self.enter(mock)
+        env = {"JKBMSD_BUS_ADDRESS": bus.address}
+        status, out, err = ctl("doctor", "--json", "--time", "0.1", env=env)
+        self.assertEqual((status, err), (1, ""))
+        found = {f["what"]: f for f in json.loads(out)}
+        self.assertEqual({name: f["verdict"] for name, f in found.items()},
+                         {"garage": "silence", "shed": "failed", "attic": "failed",
+                          "cellar": "no-permission"})
+        self.assertEqual(found["shed"]["detail"], "adapter unplugged")
+        self.assertIn("enabled=false", found["attic"]["detail"])
+        user = pwd.getpwuid(os.geteuid()).pw_name  # the stand-in runs as we do
+        self.assertRegex(found["cellar"]["command"],
+                         rf"^sudo usermod -aG \w+ {user} && sudo systemctl restart jkbmsd$")
+        status, _, err = ctl("doctor", "barn", env=env)
+        self.assertEqual(status, 3)
+        self.assertIn("no bus “barn”", err)
+
+
 if __name__ == "__main__":
-    unittest.main()
+    jkbtest.main()
