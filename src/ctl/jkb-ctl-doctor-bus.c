@@ -172,7 +172,7 @@ examine_closed (JkbCtl *ctl, const JkbCtlObject *bus)
 
   if (jkb_ctl_object_number (bus, "Bus", "Enabled", TRUE) == 0)
     return (JkbCtlFinding){ .verdict = JKB_VERDICT_FAILED,
-                            .detail = g_strdup (_ ("The bus is switched off (enabled=false).")) };
+                            .detail = g_strdup (_("The bus is switched off (enabled=false).")) };
   return jkb_ctl_refused_port (uri != NULL ? uri : "", reason != NULL ? reason : "", user, TRUE);
 }
 
@@ -201,7 +201,7 @@ jkb_ctl_examine_bus (JkbCtl *ctl, const JkbCtlObject *bus, const JkbCtlExam *exa
     try_gateway (uri, &finding);
   if (finding.verdict != JKB_VERDICT_OK)
     finding.detail = heard ? daemons_opinion (bus)
-                           : g_strdup (_ ("Only the daemon's counters could be compared; with sudo "
+                           : g_strdup (_("Only the daemon's counters could be compared; with sudo "
                                           "the bytes are looked at."));
   return finding;
 }

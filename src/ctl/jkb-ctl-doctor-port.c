@@ -56,8 +56,8 @@ listen_until (Patient *patient, gint64 until_us)
       else if (n == 0 || (errno != EAGAIN && errno != EINTR))
         {
           patient->closed = TRUE;
-          patient->reason =
-              g_strdup (patient->class->describe_end (patient->transport, n == 0 ? 0 : errno));
+          patient->reason
+            = g_strdup (patient->class->describe_end (patient->transport, n == 0 ? 0 : errno));
         }
     }
 }
@@ -131,8 +131,8 @@ add_holder (JkbCtlFinding *finding, const char *path)
 
   finding->verdict = JKB_VERDICT_HELD;
   g_free (finding->detail);
-  finding->detail = holder != NULL ? g_strdup_printf (_ ("It is %s."), holder)
-                                   : g_strdup (_ ("Only root can see who it is: try with sudo."));
+  finding->detail = holder != NULL ? g_strdup_printf (_("It is %s."), holder)
+                                   : g_strdup (_("Only root can see who it is: try with sudo."));
 }
 
 JkbCtlFinding

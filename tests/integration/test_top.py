@@ -130,7 +130,7 @@ class ScreenTest(Base):
                     screen = terminal.wait_for("Alarms:")
                     self.check(screen, width, height, count)
                     if count > 1:
-                        self.assertRegex(screen, "右架電池 +█?·")
+                        self.assertRegex(screen, "右架電池 +█*·")
                     if height == 43 and count == 16:
                         self.assertRegex(screen, "Rack 15 +█+·+ +75 %")
                     terminal.keys("q")
