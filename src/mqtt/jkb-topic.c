@@ -13,10 +13,6 @@
 #include "wire/jkb-alarm.h"
 #include "wire/jkb-text.h"
 
-/* 2024-01-01: a clock that says less was never set. */
-#define CLOCK_FLOOR_US (G_GINT64_CONSTANT (1704067200) * G_USEC_PER_SEC)
-#define CLOCK_STEP_US (2 * G_USEC_PER_SEC)
-
 void
 jkb_bms_topics_init (JkbBmsTopics *topics, const char *prefix, const char *id)
 {
@@ -51,17 +47,6 @@ char *
 jkb_topic_bridge (const char *prefix, const char *leaf)
 {
   return g_strdup_printf ("%s/bridge/%s", prefix, leaf);
-}
-
-gint64
-jkb_stamp_correct (gint64 realtime_us, gint64 monotonic_us, gint64 now_realtime_us,
-                   gint64 now_monotonic_us)
-{
-  gint64 moved_us = (now_realtime_us - now_monotonic_us) - (realtime_us - monotonic_us);
-
-  if (now_realtime_us < CLOCK_FLOOR_US)
-    return 0;
-  return ABS (moved_us) < CLOCK_STEP_US ? realtime_us : realtime_us + moved_us;
 }
 
 /* The last @n digits of @value. */

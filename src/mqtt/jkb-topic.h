@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "core/jkb-stamp.h"
 #include "wire/jkb-values.h"
 
 G_BEGIN_DECLS
@@ -30,19 +31,6 @@ char *jkb_topic_history (const char *prefix, const char *id);
 
 /* "PREFIX/bridge/availability" */
 char *jkb_topic_bridge (const char *prefix, const char *leaf);
-
-/**
- * jkb_stamp_correct:
- * @realtime_us: wall clock when it happened
- * @monotonic_us: monotonic clock then
- *
- * A moment told by a clock that was set since is told again by the clock of now. A clock that is
- * merely disciplined does not move the moment: the same frame keeps the same stamp.
- *
- * Returns: µs since 1970; 0 while the clock is not set
- */
-gint64 jkb_stamp_correct (gint64 realtime_us, gint64 monotonic_us, gint64 now_realtime_us,
-                          gint64 now_monotonic_us);
 
 /* RFC 3339 in UTC with milliseconds, in quotes; null for 0. */
 void jkb_payload_append_stamp (GString *out, gint64 stamp_us);
