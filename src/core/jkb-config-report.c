@@ -85,6 +85,7 @@ describe_all (const JkbConfig *config, DescribeFunc describe)
       add_group (&all, config, JKB_SECTION_BANK, bank->name, bank, describe);
     }
   add_group (&all, config, JKB_SECTION_WRITES, NULL, &config->writes, describe);
+  add_group (&all, config, JKB_SECTION_HISTORY, NULL, &config->history, describe);
   return g_variant_builder_end (&all);
 }
 

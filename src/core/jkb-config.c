@@ -94,6 +94,7 @@ config_new (JkbConfigStore *store)
   jkb_section_init (JKB_SECTION_MQTT, &config->mqtt);
   jkb_section_init (JKB_SECTION_HOMEASSISTANT, &config->homeassistant);
   jkb_section_init (JKB_SECTION_WRITES, &config->writes);
+  jkb_section_init (JKB_SECTION_HISTORY, &config->history);
   config->buses = g_ptr_array_new_with_free_func ((GDestroyNotify) jkb_bus_config_free);
   config->bms = g_ptr_array_new_with_free_func ((GDestroyNotify) bms_config_free);
   config->banks = g_ptr_array_new_with_free_func ((GDestroyNotify) bank_config_free);
@@ -109,6 +110,7 @@ jkb_config_free (JkbConfig *config)
   jkb_section_clear (JKB_SECTION_MQTT, &config->mqtt);
   jkb_section_clear (JKB_SECTION_HOMEASSISTANT, &config->homeassistant);
   jkb_section_clear (JKB_SECTION_WRITES, &config->writes);
+  jkb_section_clear (JKB_SECTION_HISTORY, &config->history);
   g_ptr_array_unref (config->buses);
   g_ptr_array_unref (config->bms);
   g_ptr_array_unref (config->banks);
@@ -165,6 +167,8 @@ open_section (JkbConfig *config, const JkbConfigGroup *group)
       return &config->homeassistant;
     case JKB_SECTION_WRITES:
       return &config->writes;
+    case JKB_SECTION_HISTORY:
+      return &config->history;
     case JKB_SECTION_BUS:
       uri = jkb_config_group_find (group, "uri");
       if (uri == NULL || uri->value[0] == '\0')

@@ -133,6 +133,14 @@ typedef struct
   JkbTier access;
 } JkbWritesConfig;
 
+/* [history] */
+typedef struct
+{
+  gboolean enabled;
+  double keep;    /* s */
+  guint size_max; /* MB, of 1,000,000 bytes */
+} JkbHistoryConfig;
+
 typedef struct _JkbConfigStore JkbConfigStore;
 
 typedef struct
@@ -142,6 +150,7 @@ typedef struct
   JkbMqttConfig mqtt;
   JkbHomeAssistantConfig homeassistant;
   JkbWritesConfig writes;
+  JkbHistoryConfig history;
   GPtrArray *buses; /* (element-type JkbBusConfig) in the order of the files */
   GPtrArray *bms;   /* (element-type JkbBmsConfig) */
   GPtrArray *banks; /* (element-type JkbBankConfig) */

@@ -31,6 +31,7 @@ typedef JkbMqttConfig STRUCT_MQTT;
 typedef JkbHomeAssistantConfig STRUCT_HOMEASSISTANT;
 typedef JkbBankConfig STRUCT_BANK;
 typedef JkbWritesConfig STRUCT_WRITES;
+typedef JkbHistoryConfig STRUCT_HISTORY;
 
 #define RANGE(low, high) .min = (low), .max = (high)
 #define RUNTIME .flags = JKB_OPTION_RUNTIME
@@ -54,6 +55,7 @@ static const struct
   [JKB_SECTION_HOMEASSISTANT] = { "homeassistant", FALSE },
   [JKB_SECTION_BANK] = { "bank", TRUE },
   [JKB_SECTION_WRITES] = { "writes", FALSE },
+  [JKB_SECTION_HISTORY] = { "history", FALSE },
 };
 G_STATIC_ASSERT (G_N_ELEMENTS (sections) == JKB_N_SECTIONS);
 
@@ -94,7 +96,7 @@ unknown_section (const char *group, const char *kind, GError **error)
   else
     g_set_error (error, JKB_ERROR, JKB_ERROR_NOT_FOUND,
                  "unknown group [%s]; the groups are [daemon], [bus NAME], [bms ID], [mqtt], "
-                 "[homeassistant], [bank NAME] and [writes]",
+                 "[homeassistant], [bank NAME], [writes] and [history]",
                  shown);
   return FALSE;
 }

@@ -52,7 +52,7 @@ static const Case cases[] = {
   /* names */
   { "unknown-group", W, "[logging]\nlevel=debug\n",
     "1: unknown group [logging]; the groups are [daemon], [bus NAME], [bms ID], [mqtt], "
-    "[homeassistant], [bank NAME] and [writes]" },
+    "[homeassistant], [bank NAME], [writes] and [history]" },
   { "near-group", W, "[homeasistant]\ndiscovery=true\n",
     "1: unknown group [homeasistant]; did you mean [homeassistant]?" },
   { "near-group-with-name", W, "[Bus garage]\nuri=tcp:gateway:502\n",
