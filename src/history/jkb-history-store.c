@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: MIT
+ * SPDX-FileCopyrightText: the jkbmsd contributors
+ *
+ * The store thread and the boundary to it. The upper half runs on the main thread, the lower one on
+ * the store thread; between them are the atomics, the two lists and the two eventfds of the struct.
+ */
+#include "history/jkb-history-store.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "core/jkb-error.h"
+#include "core/jkb-log.h"
+#include "core/jkb-stamp.h"
+#include "history/jkb-history-commit.h"
+#include "history/jkb-outages.h"
+
+/* From the first sample after a commit to the next one: with what the commit itself takes, less
+ * than a minute. */
+#define COMMIT_AFTER_US ((gint64)50 * G_USEC_PER_SEC)
+
+/* However fast samples come, the card has its rest; the journal drops what is too much. */
+#define COMMIT_GAP_US ((gint64)G_USEC_PER_SEC)
+
+/* Until a failed one is tried again. */
+#define RETRY_US ((gint64)60 * G_USEC_PER_SEC)
+
+/* With nothing new there still is something to grow too old. */
+#define IDLE_US ((gint64)3600 * G_USEC_PER_SEC)
+
+#define HURRY_FILL (JKB_JOURNAL_SIZE / 4 * 3)
+
+struct _JkbHistoryStore
+{
+  /* set before the thread starts */
+  char *path;
+  JkbJournal *journal;
+  int wake_fd;  /* to the store thread */
+  int reply_fd; /* to the main thread */
+  GThread *thread;
+
+  JkbMpsc requests;
+  JkbMpsc answers;
+  atomic_bool idle;    /* the store thread waits for the first record */
+  atomic_bool hurried; /* it was told that the journal fills up */
+  atomic_bool ended;
+  _Atomic guint64 commits, early, lost, bytes;
+
+  /* the store thread's own */
+  JkbHistoryDb *db; /* (nullable): closed until it can be opened */
+  GArray *outages;  /* as in the database */
+  guint32 position; /* valid while .db is open */
+  JkbHistoryLimits limits;
+  char *trouble;     /* (nullable): what the main thread knows */
+  gint64 due_us;     /* of the next commit, monotonic; G_MAXINT64: none */
+  gint64 last_us;    /* of the last one */
+  gboolean is_early; /* the next one is, because the journal fills up */
+  gboolean more;     /* there is more to be tidied than the last one did */
+  gboolean stopping;
+};
+
+/* ---- messages: any thread ---- */
+
+JkbStoreMessage *
+jkb_store_message_new (JkbStoreKind kind)
+{
+  JkbStoreMessage *message = g_new0 (JkbStoreMessage, 1);
+
+  message->kind = kind;
+  return message;
+}
+
+void
+jkb_store_message_free (JkbStoreMessage *message)
+{
+  g_clear_pointer (&message->points, g_array_unref);
+  g_clear_pointer (&message->batch, jkb_history_batch_free);
+  g_clear_error (&message->error);
+  g_free (message);
+}
+
+static void
+free_list (JkbMpsc *list)
+{
+  JkbStoreMessage *message = (JkbStoreMessage *)jkb_mpsc_drain (list);
+
+  while (message != NULL)
+    {
+      JkbStoreMessage *next = (JkbStoreMessage *)message->node.next;
+
+      jkb_store_message_free (message);
+      message = next;
+    }
+}
+
+/* ---- main thread ---- */
+
+static gpointer
+store_thread (gpointer data);
+
+static int
+new_eventfd (void)
+{
+  int fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+  if (fd < 0)
+    g_error ("cannot create an eventfd: %s", g_strerror (errno));
+  return fd;
+}
+
+JkbHistoryStore *
+jkb_history_store_new (const char *database, JkbJournal *journal, const JkbHistoryLimits *limits)
+{
+  JkbHistoryStore *self = g_new0 (JkbHistoryStore, 1);
+
+  self->path = g_strdup (database);
+  self->journal = journal;
+  self->limits = *limits;
+  self->wake_fd = new_eventfd ();
+  self->reply_fd = new_eventfd ();
+  self->thread = g_thread_new ("jkb-history", store_thread, self);
+  return self;
+}
+
+void
+jkb_history_store_send (JkbHistoryStore *self, JkbStoreMessage *message)
+{
+  jkb_mpsc_push (&self->requests, &message->node);
+  eventfd_write (self->wake_fd, 1);
+}
+
+int
+jkb_history_store_get_fd (JkbHistoryStore *self)
+{
+  return self->reply_fd;
+}
+
+JkbStoreMessage *
+jkb_history_store_take (JkbHistoryStore *self)
+{
+  eventfd_t count;
+
+  eventfd_read (self->reply_fd, &count);
+  return (JkbStoreMessage *)jkb_mpsc_drain (&self->answers);
+}
+
+/* The order of all four accesses, sequentially consistent: here head, then idle; there idle, then
+ * head. So either the record is seen there, or the sleeper here. */
+void
+jkb_history_store_nudge (JkbHistoryStore *self)
+{
+  if (atomic_load (&self->idle))
+    {
+      atomic_store (&self->idle, false);
+      eventfd_write (self->wake_fd, 1);
+    }
+  else if (jkb_journal_fill (self->journal) > HURRY_FILL && !atomic_exchange (&self->hurried, true))
+    eventfd_write (self->wake_fd, 1);
+}
+
+gboolean
+jkb_history_store_stop (JkbHistoryStore *self, int timeout_ms)
+{
+  gint64 until_us = g_get_monotonic_time () + (gint64)timeout_ms * 1000;
+  struct pollfd fd = { .fd = self->reply_fd, .events = POLLIN };
+
+  jkb_history_store_send (self, jkb_store_message_new (JKB_STORE_STOP));
+  while (!atomic_load (&self->ended))
+    {
+      gint64 left_us = until_us - g_get_monotonic_time ();
+      eventfd_t count;
+
+      if (left_us <= 0)
+        return FALSE;
+      poll (&fd, 1, (int)(left_us / 1000) + 1);
+      eventfd_read (self->reply_fd, &count);
+    }
+  g_thread_join (g_steal_pointer (&self->thread));
+  return TRUE;
+}
+
+void
+jkb_history_store_free (JkbHistoryStore *self)
+{
+  free_list (&self->requests);
+  free_list (&self->answers);
+  close (self->wake_fd);
+  close (self->reply_fd);
+  g_free (self->path);
+  g_free (self);
+}
+
+guint64
+jkb_history_store_get_commits (JkbHistoryStore *self)
+{
+  return atomic_load_explicit (&self->commits, memory_order_relaxed);
+}
+
+guint64
+jkb_history_store_get_early (JkbHistoryStore *self)
+{
+  return atomic_load_explicit (&self->early, memory_order_relaxed);
+}
+
+guint64
+jkb_history_store_get_lost (JkbHistoryStore *self)
+{
+  return atomic_load_explicit (&self->lost, memory_order_relaxed);
+}
+
+guint64
+jkb_history_store_get_bytes (JkbHistoryStore *self)
+{
+  return atomic_load_explicit (&self->bytes, memory_order_relaxed);
+}
+
+/* ---- store thread: the database ---- */
+
+static void
+answer (JkbHistoryStore *self, JkbStoreMessage *message)
+{
+  jkb_mpsc_push (&self->answers, &message->node);
+  eventfd_write (self->reply_fd, 1);
+}
+
+/* Tells the main thread only what it does not know: one line per trouble in the log. */
+static void
+tell_trouble (JkbHistoryStore *self, const char *what, const GError *error)
+{
+  g_autofree char *trouble =
+      error != NULL ? g_strdup_printf ("the history cannot be %s: %s", what, error->message) : NULL;
+  JkbStoreMessage *message;
+
+  if (g_strcmp0 (trouble, self->trouble) == 0)
+    return;
+  message = jkb_store_message_new (JKB_STORE_STATE);
+  if (trouble != NULL)
+    message->error = g_error_new_literal (JKB_ERROR, JKB_ERROR_IO, trouble);
+  g_free (self->trouble);
+  self->trouble = g_steal_pointer (&trouble);
+  answer (self, message);
+}
+
+static void
+close_db (JkbHistoryStore *self)
+{
+  g_clear_pointer (&self->db, jkb_history_db_close);
+}
+
+static gboolean
+open_db (JkbHistoryStore *self, GError **error)
+{
+  if (self->db != NULL)
+    return TRUE;
+  self->db = jkb_history_db_open (self->path, error);
+  if (self->db != NULL && !jkb_history_db_load_outages (self->db, self->outages, error))
+    close_db (self);
+  if (self->db == NULL)
+    return FALSE;
+  self->position = jkb_history_begin_reading (self->db, self->journal);
+  atomic_store_explicit (&self->bytes, jkb_history_db_file_bytes (self->db), memory_order_relaxed);
+  return TRUE;
+}
+
+static JkbHistorySource
+make_source (JkbHistoryStore *self)
+{
+  JkbHistorySource source = { .db = self->db,
+                              .journal = self->journal,
+                              .position = self->position,
+                              .realtime_us = g_get_real_time (),
+                              .monotonic_us = g_get_monotonic_time () };
+
+  return source;
+}
+
+/* After a failure. Returns: whether it is worth another try at once, with a new database */
+static gboolean
+set_aside_if_corrupt (JkbHistoryStore *self)
+{
+  gboolean corrupt = jkb_history_db_is_corrupt (self->db);
+
+  close_db (self);
+  if (corrupt)
+    jkb_history_db_set_aside (self->path, "is damaged");
+  return corrupt;
+}
+
+/* ---- store thread: committing ---- */
+
+static gboolean
+commit_once (JkbHistoryStore *self, GError **error)
+{
+  JkbHistorySource source;
+  JkbHistoryCommit result;
+
+  if (!open_db (self, error))
+    return FALSE;
+  source = make_source (self);
+  if (!jkb_history_commit (&source, self->outages, &self->limits, &result, error))
+    return FALSE;
+  if (result.damage)
+    jkb_log (G_LOG_LEVEL_WARNING, NULL, NULL,
+             "the journal of the history has a damaged record; what "
+             "came behind it is lost");
+  self->position = source.position;
+  jkb_journal_release (self->journal, source.position);
+  atomic_fetch_add_explicit (&self->lost, result.lost, memory_order_relaxed);
+  atomic_fetch_add_explicit (&self->commits, 1, memory_order_relaxed);
+  if (self->is_early)
+    atomic_fetch_add_explicit (&self->early, 1, memory_order_relaxed);
+  self->is_early = FALSE;
+  self->more = result.more;
+  atomic_store_explicit (&self->bytes, jkb_history_db_file_bytes (self->db), memory_order_relaxed);
+  return TRUE;
+}
+
+static void
+commit (JkbHistoryStore *self)
+{
+  g_autoptr (GError) error = NULL;
+  gboolean good = commit_once (self, &error);
+
+  if (!good && self->db != NULL && set_aside_if_corrupt (self))
+    {
+      g_clear_error (&error);
+      good = commit_once (self, &error);
+      if (!good && self->db != NULL)
+        close_db (self);
+    }
+  self->last_us = g_get_monotonic_time ();
+  self->due_us = good && !self->more ? G_MAXINT64 : self->last_us + RETRY_US;
+  atomic_store (&self->hurried, false);
+  tell_trouble (self, "written", error);
+}
+
+/* When the next commit is due, by what is in the journal. With nothing in it, the main thread is
+ * asked to wake us with the first record; looked at again, or one that came meanwhile would wait
+ * for its successor. */
+static void
+plan (JkbHistoryStore *self)
+{
+  gint64 now_us = g_get_monotonic_time ();
+
+  if (self->due_us == G_MAXINT64 && jkb_journal_fill (self->journal) == 0)
+    {
+      atomic_store (&self->idle, true);
+      if (jkb_journal_head (self->journal) != jkb_journal_tail (self->journal))
+        atomic_store (&self->idle, false);
+    }
+  if (self->due_us == G_MAXINT64 && jkb_journal_fill (self->journal) != 0)
+    self->due_us = now_us + COMMIT_AFTER_US;
+}
+
+/* Returns: whether to commit now */
+static gboolean
+is_due (JkbHistoryStore *self)
+{
+  gint64 now_us = g_get_monotonic_time ();
+
+  if (self->trouble == NULL && jkb_journal_fill (self->journal) > HURRY_FILL
+      && now_us < self->due_us)
+    {
+      self->due_us = MIN (self->due_us, MAX (now_us, self->last_us + COMMIT_GAP_US));
+      self->is_early = TRUE;
+    }
+  return now_us >= self->due_us || (self->trouble == NULL && now_us >= self->last_us + IDLE_US);
+}
+
+/* ---- store thread: questions ---- */
+
+static gboolean
+any_undated (JkbHistoryStore *self)
+{
+  JkbChunkRow row;
+
+  for (guint i = 0; i < self->outages->len; i++)
+    if (!g_array_index (self->outages, JkbOutage, i).dated)
+      return TRUE;
+  return jkb_history_db_oldest (self->db, JKB_LEVEL_UNDATED, G_MAXINT64, &row, NULL);
+}
+
+/* What is in the database without a date gets it with a commit. */
+static gboolean
+prepare_reading (JkbHistoryStore *self, JkbHistorySource *source, GError **error)
+{
+  if (!open_db (self, error))
+    return FALSE;
+  *source = make_source (self);
+  if (jkb_stamp_is_set (source->realtime_us) && any_undated (self))
+    {
+      commit (self);
+      if (!open_db (self, error))
+        return FALSE;
+      *source = make_source (self);
+    }
+  return TRUE;
+}
+
+static void
+read_for (JkbHistoryStore *self, JkbStoreMessage *message)
+{
+  JkbHistorySource source;
+  g_autoptr (GError) error = NULL;
+
+  if (!prepare_reading (self, &source, &error))
+    ;
+  else if (message->kind == JKB_STORE_POINTS)
+    message->points = jkb_history_read_points (&source, &message->question, &error);
+  else
+    message->batch =
+        jkb_history_read_missed (&source, self->outages, message->after_us, message->max, &error);
+  if (error != NULL)
+    {
+      message->error =
+          g_error_new (JKB_ERROR, JKB_ERROR_IO, "the history cannot be read: %s", error->message);
+      if (self->db != NULL && jkb_history_db_is_corrupt (self->db))
+        set_aside_if_corrupt (self);
+    }
+  answer (self, message);
+}
+
+/* ---- store thread: the loop ---- */
+
+static void
+take_request (JkbHistoryStore *self, JkbStoreMessage *message)
+{
+  switch (message->kind)
+    {
+    case JKB_STORE_POINTS:
+    case JKB_STORE_MISSED:
+      read_for (self, message);
+      return;
+    case JKB_STORE_LIMIT:
+      self->limits = message->limits;
+      break;
+    case JKB_STORE_STOP:
+      self->stopping = TRUE;
+      break;
+    default:
+      break;
+    }
+  jkb_store_message_free (message);
+}
+
+static void
+take_requests (JkbHistoryStore *self)
+{
+  JkbStoreMessage *message = (JkbStoreMessage *)jkb_mpsc_drain (&self->requests);
+
+  while (message != NULL)
+    {
+      JkbStoreMessage *next = (JkbStoreMessage *)message->node.next;
+
+      take_request (self, message);
+      message = next;
+    }
+}
+
+static void
+sleep_until (JkbHistoryStore *self)
+{
+  struct pollfd fd = { .fd = self->wake_fd, .events = POLLIN };
+  gint64 until_us = MIN (self->due_us, self->last_us + IDLE_US);
+  gint64 left_us = MAX (until_us - g_get_monotonic_time (), 0);
+  eventfd_t count;
+
+  poll (&fd, 1, (int)MIN ((left_us + 999) / 1000, G_MAXINT));
+  eventfd_read (self->wake_fd, &count);
+}
+
+static gpointer
+store_thread (gpointer data)
+{
+  JkbHistoryStore *self = data;
+
+  self->outages = jkb_outages_new ();
+  commit (self);
+  while (!self->stopping)
+    {
+      plan (self);
+      sleep_until (self);
+      take_requests (self);
+      if (!self->stopping && is_due (self))
+        commit (self);
+    }
+  if (jkb_journal_fill (self->journal) != 0)
+    commit (self);
+  close_db (self);
+  g_array_unref (self->outages);
+  g_free (self->trouble);
+  atomic_store (&self->ended, true);
+  eventfd_write (self->reply_fd, 1);
+  return NULL;
+}

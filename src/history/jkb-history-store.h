@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT
+ * SPDX-FileCopyrightText: the jkbmsd contributors
+ *
+ * The boundary to the store thread, which owns the database and takes from the journal: requests go
+ * in, answers come out, each a record whose ownership moves with it, over lock-free lists. The
+ * thread sleeps until a request comes or a commit is due; with an empty journal no commit is.
+ *
+ * A commit that fails is tried again each minute; meanwhile the journal keeps what it can.
+ */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "history/jkb-history-read.h"
+#include "history/jkb-history-tidy.h"
+#include "queue/jkb-mpsc.h"
+
+G_BEGIN_DECLS
+
+typedef enum
+{
+  JKB_STORE_LIMIT,  /* .limits are other */
+  JKB_STORE_POINTS, /* .question; answered with .points or .error */
+  JKB_STORE_MISSED, /* .after_us, .max; answered with .batch or .error */
+  JKB_STORE_STATE, /* an answer without a request: .error is other than before, NULL: all is well */
+  JKB_STORE_STOP   /* commit and end; answered when the thread ends */
+} JkbStoreKind;
+
+typedef struct
+{
+  JkbMpscNode node; /* first */
+  JkbStoreKind kind;
+  gpointer task; /* of the main thread; carried along untouched */
+  JkbHistoryLimits limits;
+  JkbHistoryQuestion question;
+  gint64 after_us;
+  guint max;
+  GArray *points;
+  JkbHistoryBatch *batch;
+  GError *error;
+} JkbStoreMessage;
+
+JkbStoreMessage *jkb_store_message_new (JkbStoreKind kind);
+
+/* .task must be gone by then. */
+void jkb_store_message_free (JkbStoreMessage *message);
+
+typedef struct _JkbHistoryStore JkbHistoryStore;
+
+/* ---- main thread ---- */
+
+/**
+ * jkb_history_store_new:
+ * @journal: (transfer none): open as long as the thread runs
+ *
+ * Starts the thread.
+ */
+JkbHistoryStore *jkb_history_store_new (const char *database, JkbJournal *journal,
+                                        const JkbHistoryLimits *limits);
+
+/* @message: (transfer full) */
+void jkb_history_store_send (JkbHistoryStore *self, JkbStoreMessage *message);
+
+/* Readable when there are answers; drains it, then takes them. */
+int jkb_history_store_get_fd (JkbHistoryStore *self);
+JkbStoreMessage *
+jkb_history_store_take (JkbHistoryStore *self); /* (nullable): a list, .node.next */
+
+/* After each push into the journal: wakes the thread when it sleeps without a time to wake, or when
+ * the journal fills up. Mostly two loads. */
+void jkb_history_store_nudge (JkbHistoryStore *self);
+
+/**
+ * jkb_history_store_stop:
+ *
+ * Asks for the last commit and waits for it.
+ *
+ * Returns: whether the thread has ended within @timeout_ms; then @self and, by the caller, the
+ * journal can be freed. If not, both are left to the end of the process.
+ */
+gboolean jkb_history_store_stop (JkbHistoryStore *self, int timeout_ms);
+void jkb_history_store_free (JkbHistoryStore *self);
+
+guint64 jkb_history_store_get_commits (JkbHistoryStore *self);
+guint64 jkb_history_store_get_early (JkbHistoryStore *self);
+guint64 jkb_history_store_get_lost (JkbHistoryStore *self);
+guint64 jkb_history_store_get_bytes (JkbHistoryStore *self);
+
+G_END_DECLS

@@ -1,0 +1,534 @@
+/* SPDX-License-Identifier: MIT
+ * SPDX-FileCopyrightText: the jkbmsd contributors
+ *
+ * The history, main-thread half: pushes into the journal, hands questions to the store thread and
+ * its answers to whoever asked.
+ */
+#include "history/jkb-history.h"
+
+#include <glib-unix.h>
+#include <string.h>
+
+#include "core/jkb-error.h"
+#include "core/jkb-log.h"
+#include "history/jkb-history-store.h"
+
+#define JOURNAL_NAME "history.journal"
+#define DATABASE_NAME "history.sqlite"
+#define RETRY_S 60
+#define STOP_TIMEOUT_MS 1000
+
+/* Questions that wait; each is answered in some 100 ms at most. */
+#define MAX_WAITING 16
+
+/* SQLite's log beside the database, which is bounded by its own settings. */
+#define LOG_BYTES (2 * 1000 * 1000)
+
+struct _JkbHistory
+{
+  GObject parent_instance;
+
+  char *state_dir; /* (nullable) */
+  char *journal_path;
+  JkbHistoryConfig config;
+  gboolean started;
+  JkbJournal *journal;    /* (nullable) */
+  JkbHistoryStore *store; /* (nullable): with .journal */
+  guint answers_source;
+  guint retry_source;
+  char *error;
+  GPtrArray *waiting; /* (element-type GTask): asked, not answered */
+  gboolean reading_missed;
+  guint64 recorded, dropped;
+  JkbHistoryCounters past; /* of store threads that have ended */
+};
+
+G_DEFINE_TYPE (JkbHistory, jkb_history, G_TYPE_OBJECT)
+
+static guint changed_signal;
+
+/* ---- object ---- */
+
+JkbHistory *
+jkb_history_new (const char *state_dir, const char *runtime_dir)
+{
+  JkbHistory *self = g_object_new (JKB_TYPE_HISTORY, NULL);
+
+  self->state_dir = g_strdup (state_dir);
+  if (state_dir != NULL)
+    self->journal_path =
+        g_build_filename (runtime_dir != NULL ? runtime_dir : state_dir, JOURNAL_NAME, NULL);
+  return self;
+}
+
+static void
+jkb_history_finalize (GObject *object)
+{
+  JkbHistory *self = JKB_HISTORY (object);
+
+  jkb_history_stop (self);
+  g_ptr_array_unref (self->waiting);
+  g_free (self->error);
+  g_free (self->state_dir);
+  g_free (self->journal_path);
+  G_OBJECT_CLASS (jkb_history_parent_class)->finalize (object);
+}
+
+static void
+jkb_history_class_init (JkbHistoryClass *klass)
+{
+  G_OBJECT_CLASS (klass)->finalize = jkb_history_finalize;
+  changed_signal = g_signal_new ("changed", JKB_TYPE_HISTORY, G_SIGNAL_RUN_LAST, 0, NULL, NULL,
+                                 NULL, G_TYPE_NONE, 0);
+}
+
+static void
+jkb_history_init (JkbHistory *self)
+{
+  self->error = g_strdup ("");
+  self->waiting = g_ptr_array_new_with_free_func (g_object_unref);
+}
+
+/* ---- trouble ---- */
+
+static void
+set_error (JkbHistory *self, const char *text)
+{
+  if (strcmp (self->error, text) == 0)
+    return;
+  if (text[0] != '\0')
+    jkb_log (G_LOG_LEVEL_WARNING, NULL, NULL, "%s; live values go on", text);
+  else
+    jkb_log (G_LOG_LEVEL_MESSAGE, NULL, NULL, "the history is written again");
+  g_free (self->error);
+  self->error = g_strdup (text);
+  g_signal_emit (self, changed_signal, 0);
+}
+
+/* ---- answers ---- */
+
+static void
+complete (JkbHistory *self, JkbStoreMessage *message)
+{
+  g_autoptr (GTask) task = g_object_ref (G_TASK (message->task));
+
+  g_ptr_array_remove_fast (self->waiting, task);
+  if (message->kind == JKB_STORE_MISSED)
+    self->reading_missed = FALSE;
+  if (message->error != NULL)
+    g_task_return_error (task, g_steal_pointer (&message->error));
+  else if (message->kind == JKB_STORE_POINTS)
+    g_task_return_pointer (task, g_steal_pointer (&message->points), (GDestroyNotify)g_array_unref);
+  else
+    g_task_return_pointer (task, g_steal_pointer (&message->batch),
+                           (GDestroyNotify)jkb_history_batch_free);
+}
+
+static void
+take_answers (JkbHistory *self)
+{
+  JkbStoreMessage *message = jkb_history_store_take (self->store);
+
+  while (message != NULL)
+    {
+      JkbStoreMessage *next = (JkbStoreMessage *)message->node.next;
+
+      if (message->kind == JKB_STORE_STATE)
+        set_error (self, message->error != NULL ? message->error->message : "");
+      else
+        complete (self, message);
+      jkb_store_message_free (message);
+      message = next;
+    }
+}
+
+static gboolean
+on_answers (int fd, GIOCondition condition, gpointer user_data)
+{
+  g_autoptr (JkbHistory) self = g_object_ref (user_data);
+
+  take_answers (self);
+  return G_SOURCE_CONTINUE;
+}
+
+/* ---- start and stop ---- */
+
+static JkbHistoryLimits
+limits_of (const JkbHistoryConfig *config)
+{
+  JkbHistoryLimits limits = { (gint64)(config->keep * G_USEC_PER_SEC),
+                              (guint64)config->size_max * 1000 * 1000 - LOG_BYTES };
+
+  return limits;
+}
+
+static gboolean
+on_retry (gpointer user_data);
+
+static void
+begin (JkbHistory *self)
+{
+  g_autofree char *database = g_build_filename (self->state_dir, DATABASE_NAME, NULL);
+  JkbHistoryLimits limits = limits_of (&self->config);
+  g_autoptr (GError) error = NULL;
+
+  self->journal = jkb_journal_open (self->journal_path, &error);
+  if (self->journal == NULL)
+    {
+      g_autofree char *text = g_strdup_printf ("the history is off: %s", error->message);
+
+      set_error (self, text);
+      self->retry_source = g_timeout_add_seconds (RETRY_S, on_retry, self);
+      return;
+    }
+  self->store = jkb_history_store_new (database, self->journal, &limits);
+  self->answers_source =
+      g_unix_fd_add (jkb_history_store_get_fd (self->store), G_IO_IN, on_answers, self);
+  set_error (self, "");
+  g_signal_emit (self, changed_signal, 0);
+}
+
+static gboolean
+on_retry (gpointer user_data)
+{
+  JkbHistory *self = user_data;
+
+  self->retry_source = 0;
+  begin (self);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+refuse_waiting (JkbHistory *self)
+{
+  while (self->waiting->len > 0)
+    {
+      g_autoptr (GTask) task = g_ptr_array_steal_index (self->waiting, self->waiting->len - 1);
+
+      g_task_return_new_error (task, JKB_ERROR, JKB_ERROR_BUSY,
+                               "the history is being closed; try again when it is open");
+    }
+  self->reading_missed = FALSE;
+}
+
+/* A thread that hangs in the disk is left to the end of the process, with what it uses. */
+static void
+end (JkbHistory *self)
+{
+  g_clear_handle_id (&self->retry_source, g_source_remove);
+  if (self->store == NULL)
+    return;
+  g_clear_handle_id (&self->answers_source, g_source_remove);
+  if (jkb_history_store_stop (self->store, STOP_TIMEOUT_MS))
+    {
+      take_answers (self);
+      jkb_history_get_counters (self, &self->past);
+      jkb_history_store_free (self->store);
+      jkb_journal_close (self->journal);
+    }
+  else
+    jkb_log (G_LOG_LEVEL_WARNING, NULL, NULL,
+             "the history could not be closed in time; what is not written stays in %s",
+             self->journal_path);
+  self->store = NULL;
+  self->journal = NULL;
+  refuse_waiting (self);
+}
+
+void
+jkb_history_start (JkbHistory *self, const JkbHistoryConfig *config)
+{
+  self->config = *config;
+  self->started = TRUE;
+  if (config->enabled && self->state_dir != NULL)
+    begin (self);
+}
+
+void
+jkb_history_configure (JkbHistory *self, const JkbHistoryConfig *config)
+{
+  gboolean was_enabled = self->config.enabled;
+
+  self->config = *config;
+  if (!self->started || self->state_dir == NULL)
+    return;
+  if (was_enabled && !config->enabled)
+    {
+      end (self);
+      g_free (self->error);
+      self->error = g_strdup ("");
+      g_signal_emit (self, changed_signal, 0);
+    }
+  else if (!was_enabled && config->enabled)
+    begin (self);
+  else if (self->store != NULL)
+    {
+      JkbStoreMessage *message = jkb_store_message_new (JKB_STORE_LIMIT);
+
+      message->limits = limits_of (config);
+      jkb_history_store_send (self->store, message);
+    }
+}
+
+void
+jkb_history_stop (JkbHistory *self)
+{
+  self->started = FALSE;
+  end (self);
+}
+
+gboolean
+jkb_history_is_recording (JkbHistory *self)
+{
+  return self->store != NULL;
+}
+
+const char *
+jkb_history_get_error (JkbHistory *self)
+{
+  return self->error;
+}
+
+void
+jkb_history_get_counters (JkbHistory *self, JkbHistoryCounters *counters)
+{
+  *counters = self->past;
+  counters->recorded = self->recorded;
+  if (self->store != NULL)
+    {
+      counters->commits += jkb_history_store_get_commits (self->store);
+      counters->early += jkb_history_store_get_early (self->store);
+      counters->dropped += jkb_history_store_get_lost (self->store);
+      counters->bytes = jkb_history_store_get_bytes (self->store);
+    }
+  counters->dropped += self->dropped;
+}
+
+/* ---- recording ---- */
+
+void
+jkb_history_add (JkbHistory *self, const char *id, const JkbFrame *frame)
+{
+  JkbRecord *record;
+
+  if (self->store == NULL || frame->type != JKB_FRAME_LIVE)
+    return;
+  record = jkb_journal_reserve (self->journal, sizeof *record);
+  if (record == NULL)
+    {
+      self->dropped++;
+      return;
+    }
+  record->realtime_us = frame->realtime_us;
+  record->monotonic_us = frame->monotonic_us;
+  strncpy (record->id, id, sizeof record->id - 1);
+  record->id[sizeof record->id - 1] = '\0';
+  memcpy (record->frame, frame->data, sizeof record->frame);
+  memset (record->unused, 0, sizeof record->unused);
+  jkb_journal_publish (self->journal, record, sizeof *record, JKB_RECORD_SAMPLE);
+  self->recorded++;
+  jkb_history_store_nudge (self->store);
+}
+
+/* Controls are few; the journal keeps some room for them. */
+static void
+push_control (JkbHistory *self, JkbRecordKind kind, const char *id, gint64 first_us,
+              gint64 second_us)
+{
+  JkbRecord *record = NULL;
+
+  if (self->store == NULL)
+    return;
+  record = jkb_journal_reserve (self->journal, JKB_RECORD_CONTROL_SIZE);
+  if (record == NULL)
+    {
+      jkb_log (G_LOG_LEVEL_WARNING, NULL, NULL, "the journal of the history is full");
+      return;
+    }
+  record->from_us = first_us;
+  record->to_us = second_us;
+  strncpy (record->id, id, sizeof record->id - 1);
+  record->id[sizeof record->id - 1] = '\0';
+  jkb_journal_publish (self->journal, record, JKB_RECORD_CONTROL_SIZE, kind);
+  jkb_history_store_nudge (self->store);
+}
+
+void
+jkb_history_forget (JkbHistory *self, const char *id)
+{
+  push_control (self, JKB_RECORD_FORGET, id, 0, 0);
+}
+
+static void
+push_moment (JkbHistory *self, JkbRecordKind kind, gint64 monotonic_us)
+{
+  gint64 shift_us = g_get_real_time () - g_get_monotonic_time ();
+
+  push_control (self, kind, "", monotonic_us + shift_us, monotonic_us);
+}
+
+void
+jkb_history_begin_outage (JkbHistory *self, gint64 since_monotonic_us)
+{
+  push_moment (self, JKB_RECORD_BEGIN_OUTAGE, since_monotonic_us);
+}
+
+void
+jkb_history_end_outage (JkbHistory *self, gint64 until_monotonic_us)
+{
+  push_moment (self, JKB_RECORD_END_OUTAGE, until_monotonic_us);
+}
+
+void
+jkb_history_drop_outages (JkbHistory *self)
+{
+  push_control (self, JKB_RECORD_DROP_OUTAGES, "", 0, 0);
+}
+
+void
+jkb_history_confirm (JkbHistory *self, gint64 from_us, gint64 to_us)
+{
+  push_control (self, JKB_RECORD_CONFIRM, "", from_us, to_us);
+}
+
+/* ---- questions ---- */
+
+/* @task: (transfer full). @message: (transfer full) */
+static void
+ask (JkbHistory *self, GTask *task, JkbStoreMessage *message)
+{
+  g_ptr_array_add (self->waiting, task);
+  message->task = task;
+  jkb_history_store_send (self->store, message);
+}
+
+static gboolean
+check_open (JkbHistory *self, GError **error)
+{
+  if (self->store != NULL && self->waiting->len < MAX_WAITING)
+    return TRUE;
+  if (self->store != NULL)
+    g_set_error_literal (error, JKB_ERROR, JKB_ERROR_BUSY,
+                         "too many questions to the history wait; try again in some seconds");
+  else
+    g_set_error (error, JKB_ERROR, JKB_ERROR_IO, "no history is kept: %s",
+                 self->error[0] != '\0' ? self->error : "set enabled=true in [history]");
+  return FALSE;
+}
+
+static gboolean
+find_item (const char *key, JkbHistoryQuestion *question)
+{
+  char item_key[64];
+
+  for (JkbFieldId id = jkb_group_first (JKB_GROUP_LIVE); id < jkb_group_end (JKB_GROUP_LIVE); id++)
+    for (guint item = 0; jkb_fields[id].kind == JKB_KIND_LIST && item < JKB_MAX_CELLS; item++)
+      {
+        jkb_field_item_key (&jkb_fields[id], item, item_key, sizeof item_key);
+        if (strcmp (item_key, key) == 0)
+          {
+            question->field = id;
+            question->item = item;
+            return TRUE;
+          }
+      }
+  return FALSE;
+}
+
+static gboolean
+find_key (const char *key, JkbHistoryQuestion *question, GError **error)
+{
+  const JkbField *field = jkb_field_lookup (JKB_GROUP_LIVE, key);
+
+  if (field == NULL)
+    {
+      if (find_item (key, question))
+        return TRUE;
+      g_set_error_literal (error, JKB_ERROR, JKB_ERROR_NOT_FOUND,
+                           "There is no live value of that name: give a key of the Telemetry "
+                           "interface, such as total_voltage, or cell_voltage_1");
+      return FALSE;
+    }
+  question->field = jkb_field_id (field);
+  if (field->kind == JKB_KIND_NUMBER || field->kind == JKB_KIND_BOOL)
+    return TRUE;
+  g_set_error (error, JKB_ERROR, JKB_ERROR_INVALID_ARGUMENT,
+               field->kind == JKB_KIND_LIST ? "%s is a list: give one cell, such as cell_voltage_1"
+                                            : "%s is no number: its history cannot be asked for",
+               key);
+  return FALSE;
+}
+
+static gboolean
+make_question (const char *id, const char *key, gint64 from_us, gint64 to_us, guint points,
+               JkbHistoryQuestion *question, GError **error)
+{
+  if (from_us > to_us)
+    {
+      g_set_error_literal (error, JKB_ERROR, JKB_ERROR_INVALID_ARGUMENT,
+                           "from lies behind to: give the earlier time first");
+      return FALSE;
+    }
+  g_strlcpy (question->id, id, sizeof question->id);
+  question->from_us = from_us;
+  question->to_us = to_us;
+  question->points = points == 0 ? JKB_HISTORY_MAX_POINTS : MIN (points, JKB_HISTORY_MAX_POINTS);
+  return find_key (key, question, error);
+}
+
+void
+jkb_history_query_async (JkbHistory *self, const char *id, const char *key, gint64 from_us,
+                         gint64 to_us, guint points, GAsyncReadyCallback callback,
+                         gpointer user_data)
+{
+  GTask *task = g_task_new (self, NULL, callback, user_data);
+  JkbStoreMessage *message = jkb_store_message_new (JKB_STORE_POINTS);
+  GError *error = NULL;
+
+  if (make_question (id, key, from_us, to_us, points, &message->question, &error)
+      && check_open (self, &error))
+    {
+      ask (self, task, message);
+      return;
+    }
+  jkb_store_message_free (message);
+  g_task_return_error (task, error);
+  g_object_unref (task);
+}
+
+GArray *
+jkb_history_query_finish (JkbHistory *self, GAsyncResult *result, GError **error)
+{
+  return g_task_propagate_pointer (G_TASK (result), error);
+}
+
+void
+jkb_history_read_missed_async (JkbHistory *self, gint64 after_us, guint max,
+                               GAsyncReadyCallback callback, gpointer user_data)
+{
+  GTask *task = g_task_new (self, NULL, callback, user_data);
+  JkbStoreMessage *message;
+  GError *error = NULL;
+
+  if (self->reading_missed)
+    error = g_error_new_literal (JKB_ERROR, JKB_ERROR_BUSY, "what was missed is being read");
+  else if (self->store == NULL)
+    check_open (self, &error);
+  if (error != NULL)
+    {
+      g_task_return_error (task, error);
+      g_object_unref (task);
+      return;
+    }
+  self->reading_missed = TRUE;
+  message = jkb_store_message_new (JKB_STORE_MISSED);
+  message->after_us = after_us;
+  message->max = CLAMP (max, 1, 1000);
+  ask (self, task, message);
+}
+
+JkbHistoryBatch *
+jkb_history_read_missed_finish (JkbHistory *self, GAsyncResult *result, GError **error)
+{
+  return g_task_propagate_pointer (G_TASK (result), error);
+}

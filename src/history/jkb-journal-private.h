@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT
+ * SPDX-FileCopyrightText: the jkbmsd contributors
+ *
+ * The inside of JkbJournal, for its own files only.
+ */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "history/jkb-journal.h"
+
+G_BEGIN_DECLS
+
+/* The first page of the file. */
+typedef struct
+{
+  char magic[8];
+  guint32 format;
+  guint32 size;    /* bytes of records */
+  guint64 id;      /* random */
+  guint64 era;     /* random, anew with each boot */
+  guint8 boot[16]; /* id of the boot; zeros where the kernel does not tell */
+  _Alignas(64) _Atomic guint32 head;
+  _Alignas(64) _Atomic guint32 tail;
+} JkbJournalHeader;
+
+#define JKB_JOURNAL_HEADER_SIZE 4096
+G_STATIC_ASSERT (sizeof (JkbJournalHeader) <= JKB_JOURNAL_HEADER_SIZE);
+G_STATIC_ASSERT (sizeof (_Atomic guint32) == 4);
+
+#define JKB_JOURNAL_FILE_SIZE (JKB_JOURNAL_HEADER_SIZE + JKB_JOURNAL_SIZE)
+
+struct _JkbJournal
+{
+  int fd; /* locked */
+  JkbJournalHeader *header;
+  guint8 *data;         /* behind the header */
+  guint32 tail_seen;    /* producer's last look at tail */
+  guint32 foreign_from; /* records of an earlier boot, when the journal was opened */
+  guint32 foreign_bytes;
+};
+
+G_END_DECLS

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT
+ * SPDX-FileCopyrightText: the jkbmsd contributors
+ *
+ * The ring: producer on the main thread, consumer on the store thread. Positions count bytes since
+ * the file was made and wrap at 2^32; a record never wraps inside the ring, a PAD fills what is
+ * left. The file itself is made and judged in jkb-journal-file.c.
+ */
+#include "history/jkb-journal.h"
+
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "history/jkb-journal-private.h"
+#include "wire/jkb-crc.h"
+
+#define PAD_SIZE G_STRUCT_OFFSET (JkbRecord, realtime_us)
+#define CHECKED_FROM G_STRUCT_OFFSET (JkbRecord, kind)
+
+static inline JkbRecord *
+record_at (JkbJournal *self, guint32 position)
+{
+  return (JkbRecord *)(self->data + (position & (JKB_JOURNAL_SIZE - 1)));
+}
+
+static inline guint16
+check_of (const JkbRecord *record, guint32 size)
+{
+  return jkb_crc16 ((const guint8 *)record + CHECKED_FROM, size - CHECKED_FROM);
+}
+
+guint64
+jkb_journal_get_id (JkbJournal *self)
+{
+  return self->header->id;
+}
+
+guint64
+jkb_journal_get_era (JkbJournal *self)
+{
+  return self->header->era;
+}
+
+gboolean
+jkb_journal_is_foreign (JkbJournal *self, guint32 position)
+{
+  return self->foreign_bytes != 0 && position - self->foreign_from < self->foreign_bytes;
+}
+
+/* ---- producer ---- */
+
+/* Bytes up to the end of the ring. */
+static inline guint32
+room_at (guint32 position)
+{
+  return JKB_JOURNAL_SIZE - (position & (JKB_JOURNAL_SIZE - 1));
+}
+
+static void
+publish_at (JkbJournal *self, guint32 head, JkbRecord *record, guint32 size, JkbRecordKind kind)
+{
+  record->size = size;
+  record->kind = (guint16)kind;
+  record->check = check_of (record, kind == JKB_RECORD_PAD ? PAD_SIZE : size);
+  /* Sequentially consistent: the store thread goes to sleep by the same order, see
+   * jkb_history_store_nudge(). */
+  atomic_store (&self->header->head, head + size);
+}
+
+JkbRecord *
+jkb_journal_reserve (JkbJournal *self, guint32 size)
+{
+  guint32 head = atomic_load_explicit (&self->header->head, memory_order_relaxed);
+  guint32 pad = room_at (head) < size ? room_at (head) : 0;
+  guint32 kept = size > JKB_RECORD_CONTROL_SIZE ? JKB_JOURNAL_RESERVE : 0;
+  guint32 needed = pad + size + kept;
+
+  if (head - self->tail_seen + needed > JKB_JOURNAL_SIZE)
+    {
+      self->tail_seen = atomic_load_explicit (&self->header->tail, memory_order_acquire);
+      if (head - self->tail_seen + needed > JKB_JOURNAL_SIZE)
+        return NULL;
+    }
+  if (pad != 0)
+    publish_at (self, head, record_at (self, head), pad, JKB_RECORD_PAD);
+  return record_at (self, head + pad);
+}
+
+void
+jkb_journal_publish (JkbJournal *self, JkbRecord *record, guint32 size, JkbRecordKind kind)
+{
+  publish_at (self, atomic_load_explicit (&self->header->head, memory_order_relaxed), record, size,
+              kind);
+}
+
+/* ---- consumer ---- */
+
+guint32
+jkb_journal_head (JkbJournal *self)
+{
+  return atomic_load (&self->header->head);
+}
+
+guint32
+jkb_journal_tail (JkbJournal *self)
+{
+  return atomic_load_explicit (&self->header->tail, memory_order_acquire);
+}
+
+guint32
+jkb_journal_fill (JkbJournal *self)
+{
+  guint32 tail = jkb_journal_tail (self);
+
+  return jkb_journal_head (self) - tail;
+}
+
+/* Whether what lies at @position can be a record of a journal that ends at @head. */
+static gboolean
+is_good (const JkbRecord *record, guint32 position, guint32 head)
+{
+  guint32 left = MIN (head - position, room_at (position));
+
+  if (left < PAD_SIZE || record->size < PAD_SIZE || record->size > left || record->size % 8 != 0
+      || record->kind >= JKB_N_RECORD_KINDS)
+    return FALSE;
+  if (record->kind == JKB_RECORD_PAD)
+    return record->size == room_at (position) && record->check == check_of (record, PAD_SIZE);
+  return record->size
+             == (record->kind == JKB_RECORD_SAMPLE ? sizeof *record : JKB_RECORD_CONTROL_SIZE)
+         && record->check == check_of (record, record->size)
+         && memchr (record->id, '\0', sizeof record->id) != NULL;
+}
+
+const JkbRecord *
+jkb_journal_next (JkbJournal *self, guint32 *position, guint32 head)
+{
+  while (*position != head)
+    {
+      const JkbRecord *record = record_at (self, *position);
+
+      if (!is_good (record, *position, head))
+        return NULL;
+      *position += record->size;
+      if (record->kind != JKB_RECORD_PAD)
+        return record;
+    }
+  return NULL;
+}
+
+/* The file keeps what it has; the process gives its pages back, or in time it would hold all of
+ * them. */
+static void
+give_back (JkbJournal *self, guint32 from, guint32 to)
+{
+  gsize page = (gsize)sysconf (_SC_PAGESIZE);
+  gsize begin = from & (JKB_JOURNAL_SIZE - 1), end = begin + (to - from);
+
+  if (end > JKB_JOURNAL_SIZE)
+    {
+      give_back (self, to - (guint32)(end - JKB_JOURNAL_SIZE), to);
+      end = JKB_JOURNAL_SIZE;
+    }
+  begin &= ~(page - 1);
+  end &= ~(page - 1);
+  if (end > begin)
+    madvise (self->data + begin, end - begin, MADV_DONTNEED);
+}
+
+void
+jkb_journal_release (JkbJournal *self, guint32 position)
+{
+  guint32 tail = jkb_journal_tail (self);
+
+  atomic_store_explicit (&self->header->tail, position, memory_order_release);
+  give_back (self, tail, position);
+}

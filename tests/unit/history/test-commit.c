@@ -1,0 +1,726 @@
+/* SPDX-License-Identifier: MIT
+ * SPDX-FileCopyrightText: the jkbmsd contributors
+ *
+ * Journal to database and back, under a virtual clock: what is committed, found, missed, thinned,
+ * aged, limited, dated later, forgotten; kills between the steps.
+ */
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/jkb-error.h"
+#include "core/jkb-log.h"
+#include "history-fixture.h"
+#include "history/jkb-history-commit.h"
+#include "history/jkb-history-db-private.h"
+#include "history/jkb-journal-private.h"
+#include "history/jkb-outages.h"
+
+#define BOOT_US (100 * SECOND) /* the monotonic clock at NEW_YEAR */
+#define DAY (24 * HOUR)
+
+typedef struct
+{
+  char *directory;
+  char *journal_path, *database_path;
+  JkbHistorySource source;
+  GArray *outages;
+  JkbHistoryLimits limits;
+  JkbHistoryCommit result;
+} Fixture;
+
+static void
+close_all (Fixture *f)
+{
+  g_clear_pointer (&f->source.db, jkb_history_db_close);
+  g_clear_pointer (&f->source.journal, jkb_journal_close);
+}
+
+/* What a start does. */
+static void
+open_all (Fixture *f)
+{
+  g_autoptr (GError) error = NULL;
+
+  f->source.journal = jkb_journal_open (f->journal_path, &error);
+  g_assert_no_error (error);
+  f->source.db = jkb_history_db_open (f->database_path, &error);
+  g_assert_no_error (error);
+  g_assert_true (jkb_history_db_load_outages (f->source.db, f->outages, &error));
+  f->source.position = jkb_history_begin_reading (f->source.db, f->source.journal);
+}
+
+static void
+set_time (Fixture *f, gint64 time_us)
+{
+  f->source.realtime_us = time_us;
+  f->source.monotonic_us = time_us - NEW_YEAR + BOOT_US;
+}
+
+static void
+set_up (Fixture *f, gconstpointer data)
+{
+  f->directory = make_directory ();
+  f->journal_path = g_build_filename (f->directory, "history.journal", NULL);
+  f->database_path = g_build_filename (f->directory, "history.sqlite", NULL);
+  f->outages = jkb_outages_new ();
+  f->limits = (JkbHistoryLimits){ 30 * DAY, 64 * 1000 * 1000 };
+  open_all (f);
+  set_time (f, NEW_YEAR);
+}
+
+static void
+tear_down (Fixture *f, gconstpointer data)
+{
+  close_all (f);
+  g_array_unref (f->outages);
+  g_free (f->journal_path);
+  g_free (f->database_path);
+  remove_directory (f->directory);
+}
+
+/* ---- records ---- */
+
+static void
+add_at (Fixture *f, const char *id, gint64 realtime_us, gint64 monotonic_us, guint millivolt)
+{
+  JkbRecord *record = jkb_journal_reserve (f->source.journal, sizeof *record);
+
+  g_assert_nonnull (record);
+  memset (&record->realtime_us, 0, sizeof *record - G_STRUCT_OFFSET (JkbRecord, realtime_us));
+  record->realtime_us = realtime_us;
+  record->monotonic_us = monotonic_us;
+  strcpy (record->id, id);
+  make_live (record->frame, millivolt);
+  jkb_journal_publish (f->source.journal, record, sizeof *record, JKB_RECORD_SAMPLE);
+}
+
+static void
+add (Fixture *f, const char *id, gint64 time_us, guint millivolt)
+{
+  add_at (f, id, time_us, time_us - NEW_YEAR + BOOT_US, millivolt);
+}
+
+static void
+control (Fixture *f, JkbRecordKind kind, const char *id, gint64 first_us, gint64 second_us)
+{
+  JkbRecord *record = jkb_journal_reserve (f->source.journal, JKB_RECORD_CONTROL_SIZE);
+
+  g_assert_nonnull (record);
+  record->from_us = first_us;
+  record->to_us = second_us;
+  memset (record->id, 0, sizeof record->id);
+  strcpy (record->id, id);
+  jkb_journal_publish (f->source.journal, record, JKB_RECORD_CONTROL_SIZE, kind);
+}
+
+static void
+outage (Fixture *f, gint64 begin_us, gint64 end_us)
+{
+  control (f, JKB_RECORD_BEGIN_OUTAGE, "", begin_us, begin_us - NEW_YEAR + BOOT_US);
+  control (f, JKB_RECORD_END_OUTAGE, "", end_us, end_us - NEW_YEAR + BOOT_US);
+}
+
+static void
+commit_only (Fixture *f)
+{
+  g_autoptr (GError) error = NULL;
+
+  jkb_history_commit (&f->source, f->outages, &f->limits, &f->result, &error);
+  g_assert_no_error (error);
+}
+
+static void
+commit (Fixture *f)
+{
+  commit_only (f);
+  jkb_journal_release (f->source.journal, f->source.position);
+}
+
+/* Values of the first cell: (element-type JkbHistoryPoint) */
+static GArray *
+ask (Fixture *f, const char *id, gint64 from_us, gint64 to_us, guint points)
+{
+  JkbHistoryQuestion question = {
+    .field = JKB_FIELD_CELL_VOLTAGES, .from_us = from_us, .to_us = to_us, .points = points
+  };
+  g_autoptr (GError) error = NULL;
+  GArray *answer;
+
+  strcpy (question.id, id);
+  answer = jkb_history_read_points (&f->source, &question, &error);
+  g_assert_no_error (error);
+  return answer;
+}
+
+static guint
+count (Fixture *f, const char *id, gint64 from_us, gint64 to_us)
+{
+  g_autoptr (GArray) answer = ask (f, id, from_us, to_us, JKB_HISTORY_MAX_POINTS);
+
+  return answer->len;
+}
+
+static guint
+count_all (Fixture *f, const char *id)
+{
+  return count (f, id, 0, G_MAXINT64);
+}
+
+/* ---- committing and asking ---- */
+
+static void
+test_found_before_and_after (Fixture *f, gconstpointer data)
+{
+  for (guint step = 0; step < 3; step++)
+    {
+      g_autoptr (GArray) answer = NULL;
+
+      if (step == 0)
+        for (guint i = 0; i < 20; i++)
+          {
+            add (f, "garage_1", NEW_YEAR + i * SECOND, 3200 + i);
+            add (f, "garage_2", NEW_YEAR + i * SECOND + 500, 3400);
+          }
+      else if (step == 1)
+        commit (f);
+      else
+        {
+          close_all (f);
+          open_all (f);
+        }
+      set_time (f, NEW_YEAR + 20 * SECOND);
+      answer = ask (f, "garage_1", NEW_YEAR + 5 * SECOND, NEW_YEAR + 14 * SECOND, 100);
+      g_assert_cmpuint (answer->len, ==, 10);
+      for (guint i = 0; i < 10; i++)
+        {
+          const JkbHistoryPoint *point = &g_array_index (answer, JkbHistoryPoint, i);
+
+          g_assert_cmpint (point->stamp_us, ==, NEW_YEAR + (5 + i) * SECOND);
+          g_assert_cmpfloat_with_epsilon (point->value, 3.205 + i * 0.001, 1e-9);
+        }
+      g_assert_cmpuint (count_all (f, "garage_2"), ==, 20);
+      g_assert_cmpuint (count_all (f, "garage_3"), ==, 0);
+    }
+}
+
+/* Some committed, some not: the answer is one, in order. */
+static void
+test_found_across (Fixture *f, gconstpointer data)
+{
+  g_autoptr (GArray) answer = NULL;
+
+  for (guint i = 0; i < 90; i++)
+    {
+      add (f, "garage_1", NEW_YEAR + i * SECOND, 3000 + i);
+      if (i == 30 || i == 60)
+        commit (f);
+    }
+  set_time (f, NEW_YEAR + 90 * SECOND);
+  answer = ask (f, "garage_1", 0, G_MAXINT64, 1000);
+  g_assert_cmpuint (answer->len, ==, 90);
+  for (guint i = 0; i < 90; i++)
+    g_assert_cmpint (g_array_index (answer, JkbHistoryPoint, i).stamp_us, ==,
+                     NEW_YEAR + i * SECOND);
+  g_clear_pointer (&answer, g_array_unref);
+  answer = ask (f, "garage_1", 0, G_MAXINT64, 10);
+  g_assert_cmpuint (answer->len, ==, 10);
+  g_assert_cmpfloat_with_epsilon (g_array_index (answer, JkbHistoryPoint, 0).value, 3.000, 1e-9);
+  g_assert_cmpfloat_with_epsilon (g_array_index (answer, JkbHistoryPoint, 9).value, 3.089, 1e-9);
+}
+
+static void
+test_unknown_is_left_out (Fixture *f, gconstpointer data)
+{
+  JkbHistoryQuestion question = {
+    .id = "garage_1", .field = JKB_FIELD_CELL_VOLTAGES, .item = 9, .to_us = G_MAXINT64, .points = 10
+  };
+  g_autoptr (GArray) answer = NULL;
+
+  add (f, "garage_1", NEW_YEAR, 3300);
+  answer = jkb_history_read_points (&f->source, &question, NULL);
+  g_assert_cmpuint (answer->len, ==, 0);
+}
+
+static void
+test_switch_is_0_or_1 (Fixture *f, gconstpointer data)
+{
+  JkbHistoryQuestion question = {
+    .id = "garage_1", .field = JKB_FIELD_CHARGING, .to_us = G_MAXINT64, .points = 10
+  };
+  g_autoptr (GArray) answer = NULL;
+
+  add (f, "garage_1", NEW_YEAR, 3300);
+  answer = jkb_history_read_points (&f->source, &question, NULL);
+  g_assert_cmpuint (answer->len, ==, 1);
+  g_assert_cmpfloat (g_array_index (answer, JkbHistoryPoint, 0).value, ==, 1);
+}
+
+/* ---- kills ---- */
+
+/* Between commit and release: the journal still has what the database has. */
+static void
+test_killed_before_release (Fixture *f, gconstpointer data)
+{
+  for (guint i = 0; i < 10; i++)
+    add (f, "garage_1", NEW_YEAR + i * SECOND, 3300);
+  outage (f, NEW_YEAR, NEW_YEAR + 5 * SECOND);
+  commit_only (f);
+  close_all (f);
+  open_all (f);
+  for (guint i = 10; i < 15; i++)
+    add (f, "garage_1", NEW_YEAR + i * SECOND, 3300);
+  g_assert_cmpuint (count_all (f, "garage_1"), ==, 15);
+  commit (f);
+  g_assert_cmpuint (count_all (f, "garage_1"), ==, 15);
+  g_assert_cmpuint (f->outages->len, ==, 1);
+}
+
+static void
+test_killed_before_commit (Fixture *f, gconstpointer data)
+{
+  for (guint i = 0; i < 10; i++)
+    add (f, "garage_1", NEW_YEAR + i * SECOND, 3300);
+  close_all (f);
+  open_all (f);
+  commit (f);
+  g_assert_cmpuint (count_all (f, "garage_1"), ==, 10);
+}
+
+/* The database is gone, or new, and the journal is not. */
+static void
+test_database_lost (Fixture *f, gconstpointer data)
+{
+  for (guint i = 0; i < 10; i++)
+    add (f, "garage_1", NEW_YEAR + i * SECOND, 3300);
+  commit_only (f);
+  close_all (f);
+  g_unlink (f->database_path);
+  open_all (f);
+  commit (f);
+  g_assert_cmpuint (count_all (f, "garage_1"), ==, 10);
+}
+
+/* ---- what was missed ---- */
+
+static JkbHistoryBatch *
+read_missed (Fixture *f, gint64 after_us, guint max)
+{
+  g_autoptr (GError) error = NULL;
+  JkbHistoryBatch *batch = jkb_history_read_missed (&f->source, f->outages, after_us, max, &error);
+
+  g_assert_no_error (error);
+  return batch;
+}
+
+/* All batches, in order over all BMS, each once, whatever was committed and thinned meanwhile. */
+static guint
+read_all_missed (Fixture *f, guint max, gint64 from_us, gint64 to_us)
+{
+  gint64 after_us = 0;
+  guint n = 0;
+
+  for (;;)
+    {
+      g_autoptr (JkbHistoryBatch) batch = read_missed (f, after_us, max);
+
+      if (batch->samples->len == 0)
+        break;
+      for (guint i = 0; i < batch->samples->len; i++, n++)
+        {
+          const JkbHistorySample *sample = &g_array_index (batch->samples, JkbHistorySample, i);
+
+          g_assert_cmpint (sample->stamp_us, >, after_us);
+          g_assert_cmpint (sample->stamp_us, >=, MAX (from_us, batch->from_us));
+          g_assert_cmpint (sample->stamp_us, <=, MIN (to_us, batch->to_us));
+          if (i > 0)
+            g_assert_cmpint (sample->stamp_us, >=, sample[-1].stamp_us);
+        }
+      after_us = batch->to_us;
+    }
+  return n;
+}
+
+static void
+test_missed (Fixture *f, gconstpointer data)
+{
+  guint max = GPOINTER_TO_UINT (data);
+
+  for (guint i = 0; i < 200; i++)
+    {
+      for (guint bms = 1; bms <= 4; bms++)
+        {
+          g_autofree char *id = g_strdup_printf ("garage_%u", bms);
+
+          add (f, id, NEW_YEAR + i * SECOND + (bms > 2 ? 0 : bms * 10), 3000 + i);
+        }
+      if (i % 60 == 59)
+        commit (f);
+    }
+  outage (f, NEW_YEAR + 20 * SECOND, NEW_YEAR + 60 * SECOND);
+  outage (f, NEW_YEAR + 100 * SECOND, NEW_YEAR + 190 * SECOND);
+  set_time (f, NEW_YEAR + 200 * SECOND);
+  /* 40 s and the two BMS at second 60 sharp, 90 s and those at 190 */
+  g_assert_cmpuint (read_all_missed (f, max, NEW_YEAR + 20 * SECOND, NEW_YEAR + 190 * SECOND), ==,
+                    4 * 130 + 4);
+  commit (f);
+  g_assert_cmpuint (read_all_missed (f, max, NEW_YEAR + 20 * SECOND, NEW_YEAR + 190 * SECOND), ==,
+                    4 * 130 + 4);
+}
+
+/* Confirmed batches do not come again, whenever a kill comes; the last one ends it all. */
+static void
+test_confirm (Fixture *f, gconstpointer data)
+{
+  guint n = 0, n_empty = 0;
+
+  for (guint i = 0; i < 100; i++)
+    add (f, "garage_1", NEW_YEAR + i * SECOND, 3300);
+  outage (f, NEW_YEAR, NEW_YEAR + 50 * SECOND);
+  control (f, JKB_RECORD_BEGIN_OUTAGE, "", NEW_YEAR + 90 * SECOND, BOOT_US + 90 * SECOND);
+  set_time (f, NEW_YEAR + 100 * SECOND);
+  for (guint round = 0; round < 20; round++)
+    {
+      g_autoptr (JkbHistoryBatch) batch = read_missed (f, 0, 7);
+
+      n += batch->samples->len;
+      n_empty += batch->samples->len == 0;
+      control (f, JKB_RECORD_CONFIRM, "", batch->from_us, batch->to_us);
+      if (round % 3 == 1)
+        commit (f);
+      if (round % 3 == 2)
+        commit_only (f);
+      close_all (f);
+      open_all (f);
+    }
+  g_assert_cmpuint (n, ==, 51);
+  g_assert_cmpuint (n_empty, >=, 10);
+  control (f, JKB_RECORD_END_OUTAGE, "", NEW_YEAR + 95 * SECOND, BOOT_US + 95 * SECOND);
+  g_assert_cmpuint (read_all_missed (f, 100, NEW_YEAR + 90 * SECOND, NEW_YEAR + 95 * SECOND), ==,
+                    6);
+  control (f, JKB_RECORD_DROP_OUTAGES, "", 0, 0);
+  g_assert_cmpuint (read_all_missed (f, 100, 0, G_MAXINT64), ==, 0);
+}
+
+/* ---- thinning ---- */
+
+/* One sample a second for @seconds, committed each minute, with the tidying of each minute. */
+static void
+live_on (Fixture *f, gint64 from_us, guint seconds)
+{
+  for (guint i = 0; i < seconds; i++)
+    {
+      add (f, "garage_1", from_us + i * SECOND, 3000 + i % 500);
+      if (i % 60 == 59)
+        {
+          set_time (f, from_us + (i + 1) * SECOND);
+          commit (f);
+        }
+    }
+}
+
+static void
+let_pass (Fixture *f, gint64 to_us)
+{
+  set_time (f, to_us);
+  do
+    commit (f);
+  while (f->result.more);
+}
+
+/* The first sample of each stretch stays, whichever hour it is in. */
+static void
+test_thinning (Fixture *f, gconstpointer data)
+{
+  g_autoptr (GArray) answer = NULL;
+
+  live_on (f, NEW_YEAR, 3 * 3600);
+  /* 03:00: the hour from 02:00 is whole; of the one from 01:00 nothing is younger than an hour */
+  g_assert_cmpuint (count (f, "garage_1", NEW_YEAR + 2 * HOUR, NEW_YEAR + 3 * HOUR), ==, 3600);
+  g_assert_cmpuint (count (f, "garage_1", NEW_YEAR + HOUR, NEW_YEAR + 2 * HOUR - 1), ==, 360);
+  g_assert_cmpuint (count (f, "garage_1", NEW_YEAR, NEW_YEAR + HOUR - 1), ==, 360);
+  answer = ask (f, "garage_1", NEW_YEAR, NEW_YEAR + HOUR - 1, 1000);
+  for (guint i = 0; i < answer->len; i++)
+    g_assert_cmpint (g_array_index (answer, JkbHistoryPoint, i).stamp_us, ==,
+                     NEW_YEAR + i * 10 * SECOND);
+  g_clear_pointer (&answer, g_array_unref);
+
+  let_pass (f, NEW_YEAR + DAY + 2 * HOUR);
+  g_assert_cmpuint (count (f, "garage_1", NEW_YEAR + 2 * HOUR, NEW_YEAR + 3 * HOUR), ==, 360);
+  g_assert_cmpuint (count (f, "garage_1", NEW_YEAR, NEW_YEAR + 2 * HOUR - 1), ==, 120);
+  answer = ask (f, "garage_1", NEW_YEAR, NEW_YEAR + HOUR - 1, 1000);
+  for (guint i = 0; i < answer->len; i++)
+    g_assert_cmpint (g_array_index (answer, JkbHistoryPoint, i).stamp_us, ==,
+                     NEW_YEAR + i * 60 * SECOND);
+}
+
+/* What waits to be sent is thinned by the same rule, and none of the rest is lost. */
+static void
+test_thinning_of_missed (Fixture *f, gconstpointer data)
+{
+  live_on (f, NEW_YEAR, 2 * 3600);
+  outage (f, NEW_YEAR, NEW_YEAR + 2 * HOUR);
+  let_pass (f, NEW_YEAR + 2 * HOUR + 60 * SECOND);
+  g_assert_cmpuint (read_all_missed (f, 500, NEW_YEAR, NEW_YEAR + 2 * HOUR), ==, 360 + 3600);
+}
+
+static void
+test_too_old (Fixture *f, gconstpointer data)
+{
+  live_on (f, NEW_YEAR, 600);
+  let_pass (f, NEW_YEAR + 30 * DAY + HOUR - SECOND);
+  g_assert_cmpuint (count_all (f, "garage_1"), ==, 10);
+  let_pass (f, NEW_YEAR + 30 * DAY + HOUR);
+  g_assert_cmpuint (count_all (f, "garage_1"), ==, 0);
+}
+
+/* A sample that does not compress. */
+static void
+add_noise (Fixture *f, gint64 time_us, GRand *rand)
+{
+  JkbRecord *record = jkb_journal_reserve (f->source.journal, sizeof *record);
+
+  memset (record, 0, sizeof *record);
+  record->realtime_us = time_us;
+  record->monotonic_us = time_us - NEW_YEAR + BOOT_US;
+  strcpy (record->id, "garage_1");
+  make_live (record->frame, 3300);
+  for (guint j = 200; j < JKB_FRAME_SIZE; j++)
+    record->frame[j] = (guint8)g_rand_int (rand);
+  jkb_journal_publish (f->source.journal, record, sizeof *record, JKB_RECORD_SAMPLE);
+}
+
+/* The file stays below its limit, the newest are there, and a lower limit makes it smaller. */
+static void
+test_too_much (Fixture *f, gconstpointer data)
+{
+  g_autoptr (GRand) rand = g_rand_new_with_seed (1);
+  guint64 most = 0;
+  gint64 now_us = NEW_YEAR;
+
+  f->limits.max_bytes = 1500 * 1000;
+  for (guint minute = 0; minute < 120; minute++)
+    {
+      for (guint i = 0; i < 240; i++)
+        {
+          now_us += SECOND / 4;
+          add_noise (f, now_us, rand);
+        }
+      set_time (f, now_us);
+      commit (f);
+      most = MAX (most, jkb_history_db_file_bytes (f->source.db));
+    }
+  g_assert_cmpuint (most, >, 1000 * 1000);
+  g_assert_cmpuint (most, <, 1500 * 1000 + 100 * 1000);
+  g_assert_cmpuint (count (f, "garage_1", now_us - 10 * 60 * SECOND + 1, now_us), ==, 2400);
+  g_assert_cmpuint (count (f, "garage_1", NEW_YEAR, NEW_YEAR + 60 * SECOND), ==, 0);
+
+  f->limits.max_bytes = 500 * 1000;
+  commit (f);
+  g_assert_cmpuint (jkb_history_db_file_bytes (f->source.db), <=, 500 * 1000);
+}
+
+/* ---- the clock ---- */
+
+/* Nothing was set when it began; the time comes with a step, after some had to be committed. */
+static void
+test_clock_set_later (Fixture *f, gconstpointer data)
+{
+  g_autoptr (GArray) answer = NULL;
+
+  f->source.realtime_us = 1000 * SECOND; /* 1970 */
+  for (guint i = 0; i < 30; i++)
+    {
+      f->source.monotonic_us = BOOT_US + i * SECOND;
+      add_at (f, "garage_1", f->source.realtime_us + i * SECOND, BOOT_US + i * SECOND, 3000 + i);
+      if (i == 0)
+        control (f, JKB_RECORD_BEGIN_OUTAGE, "", 1000 * SECOND, BOOT_US);
+      if (i == 10 || i == 20)
+        {
+          f->source.realtime_us += i * SECOND;
+          commit (f);
+          f->source.realtime_us = 1000 * SECOND;
+        }
+    }
+  g_assert_cmpuint (count_all (f, "garage_1"), ==, 0);
+  g_assert_cmpuint (f->result.lost, ==, 0);
+  set_time (f, NEW_YEAR + 30 * SECOND);
+  control (f, JKB_RECORD_END_OUTAGE, "", NEW_YEAR + 30 * SECOND, BOOT_US + 30 * SECOND);
+  commit (f);
+  answer = ask (f, "garage_1", 0, G_MAXINT64, 100);
+  g_assert_cmpuint (answer->len, ==, 30);
+  for (guint i = 0; i < 30; i++)
+    g_assert_cmpint (g_array_index (answer, JkbHistoryPoint, i).stamp_us, ==,
+                     NEW_YEAR + i * SECOND);
+  g_assert_cmpuint (read_all_missed (f, 7, NEW_YEAR, NEW_YEAR + 30 * SECOND), ==, 30);
+}
+
+/* The machine was switched off before anybody told it the time: those samples have none. */
+static void
+test_clock_never_set (Fixture *f, gconstpointer data)
+{
+  int fd;
+
+  f->source.realtime_us = 1000 * SECOND;
+  f->source.monotonic_us = BOOT_US;
+  for (guint i = 0; i < 5; i++)
+    add_at (f, "garage_1", 1000 * SECOND + i, BOOT_US + i, 3300);
+  commit (f);
+  for (guint i = 0; i < 3; i++)
+    add_at (f, "garage_1", 1000 * SECOND + i, BOOT_US + i, 3300);
+  close_all (f);
+  fd = g_open (f->journal_path, O_WRONLY, 0);
+  g_assert_cmpint (pwrite (fd, "another boot", 12, G_STRUCT_OFFSET (JkbJournalHeader, boot)), ==,
+                   12);
+  g_close (fd, NULL);
+  open_all (f);
+  set_time (f, NEW_YEAR);
+  add (f, "garage_1", NEW_YEAR, 3300);
+  commit (f);
+  g_assert_cmpuint (f->result.lost, ==, 8);
+  g_assert_cmpuint (count_all (f, "garage_1"), ==, 1);
+}
+
+/* A clock that steps does not tear the record apart: stamps are by the clock of the commit. */
+static void
+test_clock_steps (Fixture *f, gconstpointer data)
+{
+  for (guint i = 0; i < 10; i++)
+    add (f, "garage_1", NEW_YEAR + i * SECOND, 3300);
+  f->source.realtime_us = NEW_YEAR + DAY + 10 * SECOND;
+  f->source.monotonic_us = BOOT_US + 10 * SECOND;
+  commit (f);
+  g_assert_cmpuint (count (f, "garage_1", NEW_YEAR + DAY, NEW_YEAR + DAY + 9 * SECOND), ==, 10);
+  g_assert_cmpuint (count_all (f, "garage_1"), ==, 10);
+}
+
+/* ---- the rest ---- */
+
+static void
+test_forget (Fixture *f, gconstpointer data)
+{
+  for (guint i = 0; i < 10; i++)
+    {
+      add (f, "garage_1", NEW_YEAR + i * SECOND, 3300);
+      add (f, "garage_2", NEW_YEAR + i * SECOND, 3300);
+      if (i == 4)
+        commit (f);
+    }
+  control (f, JKB_RECORD_FORGET, "garage_1", 0, 0);
+  add (f, "garage_1", NEW_YEAR + 11 * SECOND, 3300);
+  commit (f);
+  g_assert_cmpuint (count_all (f, "garage_1"), ==, 1);
+  g_assert_cmpuint (count_all (f, "garage_2"), ==, 10);
+}
+
+static void
+test_damaged_chunk_costs_itself (Fixture *f, gconstpointer data)
+{
+  JkbChunkRow row = { .t0_us = NEW_YEAR,
+                      .t1_us = NEW_YEAR + 59 * SECOND,
+                      .count = 60,
+                      .data = "\x01nonsense",
+                      .n_data = 9 };
+  g_autoptr (GError) error = NULL;
+
+  add (f, "garage_1", NEW_YEAR + 60 * SECOND, 3300);
+  commit (f);
+  row.bms = jkb_history_db_number (f->source.db, "garage_1", FALSE, NULL);
+  g_assert_true (jkb_history_db_insert (f->source.db, &row, &error));
+  g_assert_cmpuint (count_all (f, "garage_1"), ==, 1);
+  let_pass (f, NEW_YEAR + 3 * HOUR);
+  g_assert_false (jkb_history_db_oldest (f->source.db, JKB_LEVEL_FULL, G_MAXINT64, &row, &error));
+  g_assert_no_error (error);
+  g_assert_cmpuint (count_all (f, "garage_1"), ==, 1);
+}
+
+typedef struct
+{
+  const char *name;
+  const char *sql;   /* for the sqlite of the database */
+  const char *bytes; /* or: written over its beginning */
+} Bad;
+
+static const Bad bad_files[] = {
+  { "/commit/newer-database", "PRAGMA user_version=99", NULL },
+  { "/commit/strange-database", "PRAGMA application_id=5", NULL },
+  { "/commit/no-database", NULL, "this is no database, but long enough to be taken for one" },
+};
+
+static void
+test_bad_file (Fixture *f, gconstpointer data)
+{
+  const Bad *bad = data;
+  g_autofree char *aside = g_strconcat (f->database_path, ".set-aside", NULL);
+  g_autofree char *log = g_strconcat (f->database_path, "-wal", NULL);
+  int fd;
+
+  add (f, "garage_1", NEW_YEAR, 3300);
+  commit (f);
+  if (bad->sql != NULL)
+    g_assert_true (jkb_history_db_run (f->source.db, bad->sql, NULL));
+  close_all (f);
+  g_assert_false (g_file_test (log, G_FILE_TEST_EXISTS));
+  fd = g_open (f->database_path, O_WRONLY, 0);
+  if (bad->bytes != NULL)
+    g_assert_cmpint (pwrite (fd, bad->bytes, strlen (bad->bytes), 0), >, 0);
+  g_close (fd, NULL);
+  open_all (f);
+  g_assert_true (g_file_test (aside, G_FILE_TEST_EXISTS));
+  g_assert_cmpuint (count_all (f, "garage_1"), ==, 0);
+  add (f, "garage_1", NEW_YEAR + SECOND, 3300);
+  commit (f);
+  g_assert_cmpuint (count_all (f, "garage_1"), ==, 1);
+}
+
+static void
+test_file_is_private (Fixture *f, gconstpointer data)
+{
+  GStatBuf info;
+
+  add (f, "garage_1", NEW_YEAR, 3300);
+  commit (f);
+  for (guint i = 0; i < 2; i++)
+    {
+      g_autofree char *path = g_strconcat (f->database_path, i == 0 ? "" : "-wal", NULL);
+
+      g_assert_cmpint (g_stat (path, &info), ==, 0);
+      g_assert_cmpint (info.st_mode & 0777, ==, 0600);
+    }
+}
+
+#define ADD(path, func) g_test_add (path, Fixture, NULL, set_up, func, tear_down)
+#define ADD_MISSED(n)                                                                              \
+  g_test_add ("/commit/missed-" #n, Fixture, GUINT_TO_POINTER (n), set_up, test_missed, tear_down)
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  jkb_log_set_level ("error"); /* what is set aside is warned of */
+  ADD ("/commit/found-before-and-after", test_found_before_and_after);
+  ADD ("/commit/found-across", test_found_across);
+  ADD ("/commit/unknown-is-left-out", test_unknown_is_left_out);
+  ADD ("/commit/switch-is-0-or-1", test_switch_is_0_or_1);
+  ADD ("/commit/killed-before-release", test_killed_before_release);
+  ADD ("/commit/killed-before-commit", test_killed_before_commit);
+  ADD ("/commit/database-lost", test_database_lost);
+  ADD_MISSED (1);
+  ADD_MISSED (10);
+  ADD_MISSED (1000);
+  ADD ("/commit/confirm", test_confirm);
+  ADD ("/commit/thinning", test_thinning);
+  ADD ("/commit/thinning-of-missed", test_thinning_of_missed);
+  ADD ("/commit/too-old", test_too_old);
+  ADD ("/commit/too-much", test_too_much);
+  ADD ("/commit/clock-set-later", test_clock_set_later);
+  ADD ("/commit/clock-never-set", test_clock_never_set);
+  ADD ("/commit/clock-steps", test_clock_steps);
+  ADD ("/commit/forget", test_forget);
+  ADD ("/commit/damaged-chunk-costs-itself", test_damaged_chunk_costs_itself);
+  for (guint i = 0; i < G_N_ELEMENTS (bad_files); i++)
+    g_test_add (bad_files[i].name, Fixture, &bad_files[i], set_up, test_bad_file, tear_down);
+  ADD ("/commit/file-is-private", test_file_is_private);
+  return g_test_run ();
+}

@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: MIT
+ * SPDX-FileCopyrightText: the jkbmsd contributors
+ *
+ * The history as the daemon uses it: main loop and store thread together, with real clocks. What is
+ * refused, restarts, kill -9, a full file system, a damaged database, changed configuration.
+ */
+#include <glib/gstdio.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/jkb-error.h"
+#include "core/jkb-log.h"
+#include "history-fixture.h"
+
+static const JkbHistoryConfig standard = { TRUE, 2592000, 64 };
+
+typedef struct
+{
+  char *directory;
+  JkbHistory *history;
+  GAsyncResult *result;
+} Fixture;
+
+static void
+start (Fixture *f)
+{
+  f->history = jkb_history_new (f->directory, NULL);
+  jkb_history_start (f->history, &standard);
+}
+
+static void
+stop (Fixture *f)
+{
+  jkb_history_stop (f->history);
+  g_clear_object (&f->history);
+}
+
+static void
+set_up (Fixture *f, gconstpointer data)
+{
+  f->directory = make_directory ();
+  start (f);
+}
+
+static void
+tear_down (Fixture *f, gconstpointer data)
+{
+  stop (f);
+  remove_directory (f->directory);
+}
+
+static void
+add (Fixture *f, const char *id, guint n)
+{
+  for (guint i = 0; i < n; i++)
+    {
+      JkbFrame frame = { .type = JKB_FRAME_LIVE,
+                         .realtime_us = g_get_real_time (),
+                         .monotonic_us = g_get_monotonic_time () };
+
+      make_live (frame.data, 3000 + i);
+      jkb_history_add (f->history, id, &frame);
+    }
+}
+
+/* ---- asking ---- */
+
+static void
+on_result (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  Fixture *f = user_data;
+
+  g_assert_true (source == G_OBJECT (f->history));
+  f->result = g_object_ref (result);
+}
+
+static void
+wait_for_result (Fixture *f)
+{
+  while (f->result == NULL)
+    g_main_context_iteration (NULL, TRUE);
+}
+
+static GArray *
+ask (Fixture *f, const char *key, gint64 from_us, gint64 to_us, GError **error)
+{
+  g_autoptr (GAsyncResult) result = NULL;
+
+  jkb_history_query_async (f->history, "garage_1", key, from_us, to_us, 0, on_result, f);
+  g_assert_null (f->result);
+  wait_for_result (f);
+  result = g_steal_pointer (&f->result);
+  return jkb_history_query_finish (f->history, result, error);
+}
+
+static guint
+count (Fixture *f)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GArray) points = ask (f, "cell_voltage_1", 0, G_MAXINT64, &error);
+
+  g_assert_no_error (error);
+  return points->len;
+}
+
+static JkbHistoryBatch *
+read_missed (Fixture *f)
+{
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GError) error = NULL;
+  JkbHistoryBatch *batch;
+
+  jkb_history_read_missed_async (f->history, 0, 100, on_result, f);
+  wait_for_result (f);
+  result = g_steal_pointer (&f->result);
+  batch = jkb_history_read_missed_finish (f->history, result, &error);
+  g_assert_no_error (error);
+  return batch;
+}
+
+/* ---- what is answered ---- */
+
+static void
+test_add_and_ask (Fixture *f, gconstpointer data)
+{
+  gint64 before_us = g_get_real_time ();
+  g_autoptr (GArray) points = NULL;
+  JkbHistoryCounters counters;
+
+  g_assert_true (jkb_history_is_recording (f->history));
+  add (f, "garage_1", 10);
+  add (f, "garage_2", 5);
+  points = ask (f, "cell_voltage_1", before_us, g_get_real_time (), NULL);
+  g_assert_cmpuint (points->len, ==, 10);
+  for (guint i = 0; i < 10; i++)
+    g_assert_cmpfloat_with_epsilon (g_array_index (points, JkbHistoryPoint, i).value,
+                                    3.0 + i * 0.001, 1e-9);
+  jkb_history_get_counters (f->history, &counters);
+  g_assert_cmpuint (counters.recorded, ==, 15);
+  g_assert_cmpuint (counters.dropped, ==, 0);
+  g_assert_cmpstr (jkb_history_get_error (f->history), ==, "");
+}
+
+/* Settings and device information are none of the history's business. */
+static void
+test_live_only (Fixture *f, gconstpointer data)
+{
+  JkbFrame frame = { .type = JKB_FRAME_INFO, .realtime_us = g_get_real_time () };
+  JkbHistoryCounters counters;
+
+  jkb_history_add (f->history, "garage_1", &frame);
+  jkb_history_get_counters (f->history, &counters);
+  g_assert_cmpuint (counters.recorded, ==, 0);
+}
+
+typedef struct
+{
+  const char *key;
+  gint64 from_us, to_us;
+  JkbError code;
+} Refusal;
+
+static const Refusal refusals[] = {
+  { "nothing", 0, 1, JKB_ERROR_NOT_FOUND },
+  { "", 0, 1, JKB_ERROR_NOT_FOUND },
+  { "cell_voltage_0", 0, 1, JKB_ERROR_NOT_FOUND },
+  { "cell_voltage_33", 0, 1, JKB_ERROR_NOT_FOUND },
+  { "cell_voltage_overvoltage_protection", 0, 1, JKB_ERROR_NOT_FOUND },
+  { "cell_voltages", 0, 1, JKB_ERROR_INVALID_ARGUMENT },
+  { "errors", 0, 1, JKB_ERROR_INVALID_ARGUMENT },
+  { "charge_status", 0, 1, JKB_ERROR_INVALID_ARGUMENT },
+  { "total_voltage", 2, 1, JKB_ERROR_INVALID_ARGUMENT },
+};
+
+static void
+test_refused (Fixture *f, gconstpointer data)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (refusals); i++)
+    {
+      g_autoptr (GError) error = NULL;
+
+      g_assert_null (ask (f, refusals[i].key, refusals[i].from_us, refusals[i].to_us, &error));
+      g_assert_error (error, JKB_ERROR, (gint)refusals[i].code);
+    }
+}
+
+/* Every key that has a number can be asked for. */
+static void
+test_every_number (Fixture *f, gconstpointer data)
+{
+  add (f, "garage_1", 1);
+  for (JkbFieldId id = jkb_group_first (JKB_GROUP_LIVE); id < jkb_group_end (JKB_GROUP_LIVE); id++)
+    {
+      const JkbField *field = &jkb_fields[id];
+      g_autoptr (GError) error = NULL;
+      g_autoptr (GArray) points = NULL;
+
+      if (field->kind != JKB_KIND_NUMBER && field->kind != JKB_KIND_BOOL)
+        continue;
+      points = ask (f, field->key, 0, G_MAXINT64, &error);
+      g_assert_no_error (error);
+      g_assert_cmpuint (points->len, <=, 1);
+    }
+}
+
+static void
+on_many (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  guint *counts = user_data;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GArray) points = jkb_history_query_finish (JKB_HISTORY (source), result, &error);
+
+  if (points == NULL)
+    g_assert_error (error, JKB_ERROR, JKB_ERROR_BUSY);
+  counts[points != NULL ? 0 : 1]++;
+}
+
+/* Questions are bounded, and each gets exactly one answer, also when the history ends meanwhile. */
+static void
+test_many (Fixture *f, gconstpointer data)
+{
+  guint counts[2] = { 0, 0 };
+
+  for (guint round = 0; round < 2; round++)
+    {
+      for (guint i = 0; i < 100; i++)
+        jkb_history_query_async (f->history, "garage_1", "total_voltage", 0, 1, 0, on_many, counts);
+      if (round == 1)
+        jkb_history_stop (f->history);
+      while (counts[0] + counts[1] < 100 * (round + 1))
+        g_main_context_iteration (NULL, TRUE);
+      if (round == 0)
+        {
+          g_assert_cmpuint (counts[0], ==, 16);
+          g_assert_cmpuint (counts[1], ==, 84);
+        }
+    }
+  g_assert_cmpuint (counts[1], >=, 2 * 84);
+}
+
+/* ---- restarts ---- */
+
+static void
+test_restart (Fixture *f, gconstpointer data)
+{
+  add (f, "garage_1", 20);
+  stop (f);
+  start (f);
+  g_assert_cmpuint (count (f), ==, 20);
+  add (f, "garage_1", 20);
+  g_assert_cmpuint (count (f), ==, 40);
+}
+
+/* A child records, tells how many, and is killed; whoever comes next finds all of them, and knows
+ * what was missed. */
+static void
+record_until_killed (const char *directory, int fd)
+{
+  Fixture f = { .directory = (char *)directory };
+
+  start (&f);
+  jkb_history_begin_outage (f.history, g_get_monotonic_time ());
+  for (guint i = 1;; i++)
+    {
+      add (&f, "garage_1", 1);
+      if (write (fd, &i, sizeof i) != sizeof i)
+        _exit (1);
+      g_usleep (500);
+    }
+}
+
+static void
+test_killed (Fixture *f, gconstpointer data)
+{
+  guint total = 0, told = 0;
+  g_autoptr (JkbHistoryBatch) batch = NULL;
+
+  stop (f);
+  for (guint round = 1; round <= 3; round++)
+    {
+      int fds[2];
+      pid_t child;
+
+      g_assert_cmpint (pipe (fds), ==, 0);
+      child = fork ();
+      if (child == 0)
+        record_until_killed (f->directory, fds[1]);
+      close (fds[1]);
+      for (guint i = 0; i < 10 * round; i++)
+        g_assert_cmpint (read (fds[0], &told, sizeof told), ==, sizeof told);
+      kill (child, SIGKILL);
+      waitpid (child, NULL, 0);
+      while (read (fds[0], &told, sizeof told) == sizeof told)
+        continue;
+      close (fds[0]);
+      total += told;
+    }
+  start (f);
+  g_assert_cmpuint (count (f), >=, total);
+  g_assert_cmpuint (count (f), <=, total + 3);
+  jkb_history_end_outage (f->history, g_get_monotonic_time ());
+  batch = read_missed (f);
+  g_assert_cmpuint (batch->samples->len, ==, MIN (count (f), 100));
+}
+
+/* ---- what was missed ---- */
+
+static void
+test_missed (Fixture *f, gconstpointer data)
+{
+  g_autoptr (JkbHistoryBatch) batch = NULL;
+  JkbHistorySample *sample;
+  JkbValues values;
+
+  add (f, "garage_1", 3);
+  g_usleep (2000);
+  jkb_history_begin_outage (f->history, g_get_monotonic_time ());
+  add (f, "garage_2", 5);
+  batch = read_missed (f);
+  g_assert_cmpuint (batch->samples->len, ==, 0);
+  g_clear_pointer (&batch, jkb_history_batch_free);
+
+  jkb_history_end_outage (f->history, g_get_monotonic_time ());
+  g_usleep (2000);
+  add (f, "garage_1", 3);
+  batch = read_missed (f);
+  g_assert_cmpuint (batch->samples->len, ==, 5);
+  sample = &g_array_index (batch->samples, JkbHistorySample, 4);
+  g_assert_cmpstr (sample->id, ==, "garage_2");
+  g_assert_true (jkb_history_sample_decode (sample, &values));
+  g_assert_cmpint (jkb_values_get_item (&values, JKB_FIELD_CELL_VOLTAGES, 0), ==, 3004);
+
+  jkb_history_confirm (f->history, batch->from_us, batch->to_us);
+  g_clear_pointer (&batch, jkb_history_batch_free);
+  batch = read_missed (f);
+  g_assert_cmpuint (batch->samples->len, ==, 0);
+}
+
+/* ---- trouble ---- */
+
+static void
+overwrite (Fixture *f, const char *name)
+{
+  g_autofree char *path = g_build_filename (f->directory, name, NULL);
+
+  g_assert_true (
+      g_file_set_contents (path, "nonsense that is longer than a header of 16", -1, NULL));
+}
+
+static void
+test_damaged_files (Fixture *f, gconstpointer data)
+{
+  add (f, "garage_1", 5);
+  stop (f);
+  overwrite (f, "history.sqlite");
+  overwrite (f, "history.journal");
+  start (f);
+  add (f, "garage_1", 3);
+  g_assert_cmpuint (count (f), ==, 3);
+  g_assert_cmpstr (jkb_history_get_error (f->history), ==, "");
+}
+
+/* More than the journal holds: dropped, counted, and the rest is there. */
+static void
+test_flood (Fixture *f, gconstpointer data)
+{
+  JkbHistoryCounters counters;
+
+  for (guint i = 0; i < 40; i++)
+    {
+      add (f, "garage_1", 500);
+      g_usleep (1000);
+    }
+  jkb_history_get_counters (f->history, &counters);
+  g_assert_cmpuint (counters.recorded + counters.dropped, ==, 20000);
+  g_assert_cmpuint (counters.dropped, >, 0);
+  g_assert_cmpuint (count (f), ==, counters.recorded);
+}
+
+static void
+test_no_directory (void)
+{
+  JkbHistory *history = jkb_history_new ("/nonexistent/directory", NULL);
+  Fixture f = { .history = history };
+  g_autoptr (GError) error = NULL;
+
+  jkb_history_start (history, &standard);
+  g_assert_false (jkb_history_is_recording (history));
+  g_assert_nonnull (strstr (jkb_history_get_error (history), "the history is off: cannot open"));
+  add (&f, "garage_1", 1);
+  g_assert_null (ask (&f, "total_voltage", 0, 1, &error));
+  g_assert_error (error, JKB_ERROR, JKB_ERROR_IO);
+  jkb_history_stop (history);
+  g_object_unref (history);
+}
+
+static void
+test_no_state (void)
+{
+  JkbHistory *history = jkb_history_new (NULL, NULL);
+
+  jkb_history_start (history, &standard);
+  g_assert_false (jkb_history_is_recording (history));
+  g_assert_cmpstr (jkb_history_get_error (history), ==, "");
+  jkb_history_begin_outage (history, 0);
+  jkb_history_stop (history);
+  g_object_unref (history);
+}
+
+/* ---- configuration ---- */
+
+static void
+test_switched_off_and_on (Fixture *f, gconstpointer data)
+{
+  JkbHistoryConfig off = { FALSE, 2592000, 64 };
+  g_autoptr (GError) error = NULL;
+
+  add (f, "garage_1", 3);
+  jkb_history_configure (f->history, &off);
+  g_assert_false (jkb_history_is_recording (f->history));
+  add (f, "garage_1", 3);
+  g_assert_null (ask (f, "total_voltage", 0, 1, &error));
+  g_assert_error (error, JKB_ERROR, JKB_ERROR_IO);
+  jkb_history_configure (f->history, &standard);
+  add (f, "garage_1", 4);
+  g_assert_cmpuint (count (f), ==, 7);
+}
+
+#define ADD(path, func) g_test_add (path, Fixture, NULL, set_up, func, tear_down)
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  jkb_log_set_level ("error"); /* what is set aside is warned of */
+  ADD ("/history/add-and-ask", test_add_and_ask);
+  ADD ("/history/live-only", test_live_only);
+  ADD ("/history/refused", test_refused);
+  ADD ("/history/every-number", test_every_number);
+  ADD ("/history/many", test_many);
+  ADD ("/history/restart", test_restart);
+  ADD ("/history/killed", test_killed);
+  ADD ("/history/missed", test_missed);
+  ADD ("/history/damaged-files", test_damaged_files);
+  ADD ("/history/flood", test_flood);
+  g_test_add_func ("/history/no-directory", test_no_directory);
+  g_test_add_func ("/history/no-state", test_no_state);
+  ADD ("/history/switched-off-and-on", test_switched_off_and_on);
+  return g_test_run ();
+}
