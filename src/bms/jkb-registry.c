@@ -46,6 +46,8 @@ struct _JkbRegistry
   GHashTable *ignored;       /* set of ids */
   GHashTable *dirty;         /* set of JkbBms with something to emit at the next flush */
   gboolean save_needed;
+  JkbRegistryLiveFunc live_func; /* (nullable) */
+  gpointer live_data;
 };
 
 G_DEFINE_TYPE (JkbRegistry, jkb_registry, G_TYPE_OBJECT)
@@ -122,6 +124,13 @@ jkb_registry_init (JkbRegistry *self)
   self->names = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   self->ignored = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   self->dirty = g_hash_table_new (NULL, NULL);
+}
+
+void
+jkb_registry_set_live_func (JkbRegistry *self, JkbRegistryLiveFunc func, gpointer user_data)
+{
+  self->live_func = func;
+  self->live_data = user_data;
 }
 
 /* ---- the list ---- */
@@ -275,6 +284,13 @@ confirm (JkbRegistry *self, Candidate *candidate)
 }
 
 static void
+tell_live (JkbRegistry *self, JkbBms *bms, const JkbFrame *frame)
+{
+  if (self->live_func != NULL && frame->type == JKB_FRAME_LIVE)
+    self->live_func (bms, frame, self->live_data);
+}
+
+static void
 feed_known (JkbRegistry *self, JkbBms *bms, const JkbFrame *frame)
 {
   /* Offline is left only on sure evidence: a guess must not bring back a BMS that is gone. */
@@ -282,6 +298,7 @@ feed_known (JkbRegistry *self, JkbBms *bms, const JkbFrame *frame)
     return;
   if (!jkb_bms_take_frame (bms, frame))
     return;
+  tell_live (self, bms, frame);
   g_hash_table_add (self->dirty, bms);
   if (jkb_bms_set_online (bms, TRUE))
     jkb_log (G_LOG_LEVEL_MESSAGE, jkb_bms_get_bus_name (bms), jkb_bms_get_id (bms), "online");
@@ -305,7 +322,11 @@ jkb_registry_feed (JkbRegistry *self, const char *bus_name, const JkbFrame *fram
         return;
       candidate->sure = candidate->sure || jkb_evidence_is_sure (frame->evidence);
       if (++candidate->n_frames >= FRAMES_TO_CONFIRM && candidate->sure)
-        confirm (self, candidate);
+        {
+          bms = candidate->bms;
+          confirm (self, candidate);
+          tell_live (self, bms, frame);
+        }
     }
 }
 

@@ -31,6 +31,10 @@ JkbRegistry *jkb_registry_new (const char *state_dir);
  * when the configuration changes: BMS that are ignored or not among the addresses any more go. */
 void jkb_registry_configure (JkbRegistry *self, const JkbConfig *config);
 
+/* Called with each live frame that was believed, of a confirmed BMS, before anything is announced. */
+typedef void (*JkbRegistryLiveFunc) (JkbBms *bms, const JkbFrame *frame, gpointer user_data);
+void jkb_registry_set_live_func (JkbRegistry *self, JkbRegistryLiveFunc func, gpointer user_data);
+
 /* Brings back the BMS remembered for the configured buses, offline. */
 void jkb_registry_load (JkbRegistry *self);
 

@@ -11,6 +11,7 @@
 #include "daemon/jkb-daemon-private.h"
 #include "daemon/jkb-writer.h"
 #include "dbus/jkb-service.h"
+#include "history/jkb-history.h"
 #include "mqtt/jkb-mqtt.h"
 
 /* The timer lets the frames go first: they mostly arrive within this time and then save its
@@ -28,6 +29,7 @@ struct _JkbDaemon
   JkbConfig *config;
   JkbRegistry *registry;
   JkbService *service; /* (nullable): without D-Bus */
+  JkbHistory *history;
   JkbMqtt *mqtt;
   JkbWriter *writer;
   JkbReconfigure *reconfigure;
@@ -147,6 +149,14 @@ on_drained (JkbBus *bus, gpointer user_data)
     drain_all (self);
 }
 
+static void
+on_live (JkbBms *bms, const JkbFrame *frame, gpointer user_data)
+{
+  JkbDaemon *self = user_data;
+
+  jkb_history_add (self->history, jkb_bms_get_id (bms), frame);
+}
+
 /* ---- object ---- */
 
 JkbDaemon *
@@ -157,11 +167,14 @@ jkb_daemon_new (const JkbDaemonOptions *options, JkbConfig *config)
   self->options.config_file = g_strdup (options->config_file);
   self->options.config_required = options->config_required;
   self->options.state_dir = g_strdup (options->state_dir);
+  self->options.runtime_dir = g_strdup (options->runtime_dir);
   self->options.bus_type = options->bus_type;
   self->options.bus_address = g_strdup (options->bus_address);
   self->config = config;
   self->registry = jkb_registry_new (options->state_dir);
   jkb_registry_configure (self->registry, config);
+  self->history = jkb_history_new (options->state_dir, options->runtime_dir);
+  jkb_registry_set_live_func (self->registry, on_live, self);
   self->writer = jkb_writer_new (self, options->state_dir);
   self->reconfigure = jkb_reconfigure_new (self, options->state_dir);
   self->mqtt = jkb_mqtt_new (self);
@@ -180,10 +193,12 @@ jkb_daemon_finalize (GObject *object)
   jkb_reconfigure_free (self->reconfigure);
   g_ptr_array_unref (self->buses);
   g_object_unref (self->writer);
+  g_object_unref (self->history);
   g_object_unref (self->registry);
   jkb_config_free (self->config);
   g_free (self->options.config_file);
   g_free (self->options.state_dir);
+  g_free (self->options.runtime_dir);
   g_free (self->options.bus_address);
   G_OBJECT_CLASS (jkb_daemon_parent_class)->finalize (object);
 }
@@ -269,6 +284,7 @@ jkb_daemon_start (JkbDaemon *self, JkbDaemonFunc on_running, gpointer user_data)
       jkb_service_start (self->service, self->options.bus_type, self->options.bus_address,
                          on_service_ready, self);
     }
+  jkb_history_start (self->history, &self->config->history);
   for (guint i = 0; i < self->buses->len; i++)
     jkb_bus_start (g_ptr_array_index (self->buses, i));
   jkb_mqtt_start (self->mqtt);
@@ -288,6 +304,7 @@ jkb_daemon_stop (JkbDaemon *self)
   for (guint i = 0; i < self->buses->len; i++)
     jkb_bus_stop (g_ptr_array_index (self->buses, i));
   jkb_mqtt_stop (self->mqtt);
+  jkb_history_stop (self->history);
   if (self->service != NULL)
     jkb_service_stop (self->service);
   jkb_registry_close (self->registry);
@@ -343,6 +360,12 @@ JkbMqtt *
 jkb_daemon_get_mqtt (JkbDaemon *self)
 {
   return self->mqtt;
+}
+
+JkbHistory *
+jkb_daemon_get_history (JkbDaemon *self)
+{
+  return self->history;
 }
 
 JkbReconfigure *

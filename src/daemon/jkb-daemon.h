@@ -22,6 +22,7 @@ typedef struct
   char *config_file;
   gboolean config_required;
   char *state_dir;
+  char *runtime_dir; /* (nullable): the journal of the history lies in state_dir */
   GBusType bus_type;  /* G_BUS_TYPE_NONE: no D-Bus, or bus_address */
   char *bus_address;  /* (nullable) */
 } JkbDaemonOptions;
@@ -43,6 +44,7 @@ const JkbConfig *jkb_daemon_peek_config (JkbDaemon *self);
 JkbRegistry *jkb_daemon_get_registry (JkbDaemon *self);
 GPtrArray *jkb_daemon_list_buses (JkbDaemon *self); /* (element-type JkbBus) (transfer none) */
 struct _JkbWriter *jkb_daemon_get_writer (JkbDaemon *self);
+struct _JkbHistory *jkb_daemon_get_history (JkbDaemon *self);
 struct _JkbReconfigure *jkb_daemon_get_reconfigure (JkbDaemon *self);
 JkbBus *jkb_daemon_find_bus (JkbDaemon *self, const char *name); /* (nullable) (transfer none) */
 

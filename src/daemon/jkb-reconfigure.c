@@ -20,6 +20,7 @@
 #include "core/jkb-watchdog.h"
 #include "daemon/jkb-daemon-private.h"
 #include "daemon/jkb-writer.h"
+#include "history/jkb-history.h"
 
 #define MAX_WAITING 64
 #define MAX_PASSWORD 4096
@@ -252,6 +253,7 @@ apply_config (JkbReconfigure *self, JkbConfig *config)
   follow_buses (daemon, config);
   jkb_registry_configure (jkb_daemon_get_registry (daemon), config);
   add_new_buses (daemon, config);
+  jkb_history_configure (jkb_daemon_get_history (daemon), &config->history);
   jkb_mqtt_reconfigure (jkb_daemon_get_mqtt (daemon));
   if (!g_str_equal (old->daemon.log_level, config->daemon.log_level))
     jkb_log_set_level (config->daemon.log_level);

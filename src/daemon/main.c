@@ -230,6 +230,7 @@ main (int argc, char **argv)
   options.config_required = arguments.config != NULL;
   options.config_file = arguments.config != NULL ? arguments.config : (char *) JKB_CONFIG_FILE;
   options.state_dir = arguments.state_dir != NULL ? arguments.state_dir : (char *) JKB_STATE_DIR;
+  options.runtime_dir = (char *) g_getenv ("RUNTIME_DIRECTORY");
   options.bus_address = arguments.bus_address;
   options.bus_type = bus_type (&arguments);
   if (arguments.check_config)
