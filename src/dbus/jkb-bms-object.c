@@ -11,6 +11,7 @@
 #include "dbus/jkb-table-info.h"
 #include "dbus/jkb-table-skeleton.h"
 #include "dbus/jkb-xml-skeleton.h"
+#include "history/jkb-history.h"
 #include "wire/jkb-alarm.h"
 
 #define BMS_INTERFACE JKB_DBUS_NAME ".Bms"
@@ -83,6 +84,7 @@ static gboolean
 call_forget (JkbDaemon *daemon, gpointer object, GVariant *parameters, GVariant **reply,
              GError **error)
 {
+  jkb_history_forget (jkb_daemon_get_history (daemon), jkb_bms_get_id (object));
   return jkb_registry_forget (jkb_daemon_get_registry (daemon), jkb_bms_get_id (object), error);
 }
 
@@ -99,9 +101,45 @@ call_refresh (JkbDaemon *daemon, gpointer object, GVariant *parameters, GVariant
   return FALSE;
 }
 
+/* A point is what a (td) is on the wire: two aligned numbers of 8 bytes. */
+G_STATIC_ASSERT (sizeof (JkbHistoryPoint) == 16);
+
+static void
+on_history (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  JkbXmlCall *call = user_data;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GArray) points = jkb_history_query_finish (JKB_HISTORY (source), result, &error);
+  GVariant *history;
+
+  if (points == NULL)
+    {
+      jkb_xml_call_answer (call, NULL, error);
+      return;
+    }
+  history = g_variant_new_fixed_array (G_VARIANT_TYPE ("(td)"), points->data, points->len,
+                                       sizeof (JkbHistoryPoint));
+  jkb_xml_call_answer (call, g_variant_new_tuple (&history, 1), NULL);
+}
+
+static void
+begin_get_history (JkbXmlCall *call, GVariant *parameters)
+{
+  JkbHistory *history = jkb_daemon_get_history (jkb_xml_call_get_daemon (call));
+  guint64 from_us, to_us;
+  const char *key;
+  guint points;
+
+  g_variant_get (parameters, "(&sttu)", &key, &from_us, &to_us, &points);
+  jkb_history_query_async (history, jkb_bms_get_id (jkb_xml_call_get_object (call)), key,
+                           (gint64) MIN (from_us, G_MAXINT64), (gint64) MIN (to_us, G_MAXINT64),
+                           points, on_history, call);
+}
+
 static const JkbXmlMethod methods[] = {
   { "Forget", JKB_ACTION_CONFIGURE, call_forget },
   { "Refresh", JKB_ACTION_CONFIGURE, call_refresh },
+  { "GetHistory", NULL, .begin = begin_get_history },
   { NULL, NULL, NULL },
 };
 

@@ -8,6 +8,7 @@
 #include "config.h"
 #include "daemon/jkb-reconfigure.h"
 #include "dbus/jkb-xml-skeleton.h"
+#include "history/jkb-history.h"
 
 static GVariant *
 read_version (const JkbXmlProperty *row, JkbDaemon *daemon, gpointer object)
@@ -29,12 +30,31 @@ read_clock_synchronized (const JkbXmlProperty *row, JkbDaemon *daemon, gpointer 
   return g_variant_new_boolean (jkb_clock_is_synchronized (object));
 }
 
+static GVariant *
+read_history_error (const JkbXmlProperty *row, JkbDaemon *daemon, gpointer object)
+{
+  return g_variant_new_string (jkb_history_get_error (jkb_daemon_get_history (daemon)));
+}
+
+static GVariant *
+read_history_counter (const JkbXmlProperty *row, JkbDaemon *daemon, gpointer object)
+{
+  JkbHistoryCounters counters;
+
+  jkb_history_get_counters (jkb_daemon_get_history (daemon), &counters);
+  return g_variant_new_uint64 (G_STRUCT_MEMBER (guint64, &counters, row->offset));
+}
+
 static const JkbXmlProperty properties[] = {
   { "Version", read_version, 0 },
   { "LogLevel", read_text, offsetof (JkbDaemonConfig, log_level), "log-level",
     JKB_SECTION_DAEMON },
   { "Language", read_text, offsetof (JkbDaemonConfig, language), "language", JKB_SECTION_DAEMON },
   { "ClockSynchronized", read_clock_synchronized, 0 },
+  { "HistoryError", read_history_error, 0 },
+  { "HistoryRecorded", read_history_counter, offsetof (JkbHistoryCounters, recorded) },
+  { "HistoryDropped", read_history_counter, offsetof (JkbHistoryCounters, dropped) },
+  { "HistorySize", read_history_counter, offsetof (JkbHistoryCounters, bytes) },
   { NULL, NULL, 0 },
 };
 

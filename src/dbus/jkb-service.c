@@ -11,6 +11,7 @@
 #include "dbus/jkb-set-guard.h"
 #include "dbus/jkb-table-info.h"
 #include "dbus/jkb-xml-skeleton.h"
+#include "history/jkb-history.h"
 
 /* Health and clock change without telling: looked at with the next tick after the first, and at the
  * latest after the second. */
@@ -218,6 +219,12 @@ on_mqtt_changed (JkbMqtt *mqtt, JkbService *self)
 }
 
 static void
+on_history_changed (JkbHistory *history, JkbService *self)
+{
+  announce_soon (self, self->manager_object);
+}
+
+static void
 on_configured (JkbDaemon *daemon, JkbService *self)
 {
   GHashTableIter iter;
@@ -297,6 +304,8 @@ connect_signals (JkbService *self)
   g_signal_connect_object (registry, "bms-removed", G_CALLBACK (on_bms_removed), self, 0);
   g_signal_connect_object (registry, "bms-changed", G_CALLBACK (on_bms_changed), self, 0);
   g_signal_connect_object (registry, "alarm", G_CALLBACK (on_alarm), self, 0);
+  g_signal_connect_object (jkb_daemon_get_history (self->daemon), "changed",
+                           G_CALLBACK (on_history_changed), self, 0);
   if (self->mqtt != NULL)
     g_signal_connect_object (self->mqtt, "changed", G_CALLBACK (on_mqtt_changed), self, 0);
 }
@@ -308,6 +317,7 @@ disconnect_signals (JkbService *self)
 
   g_signal_handlers_disconnect_by_data (self->daemon, self);
   g_signal_handlers_disconnect_by_data (jkb_daemon_get_registry (self->daemon), self);
+  g_signal_handlers_disconnect_by_data (jkb_daemon_get_history (self->daemon), self);
   if (self->mqtt != NULL)
     g_signal_handlers_disconnect_by_data (self->mqtt, self);
   for (guint i = 0; i < buses->len; i++)

@@ -16,7 +16,9 @@ static const struct
   const char *properties; /* name:type:how changes are announced (default: with the value) */
   const char *methods;
 } interfaces[] = {
-  { ROOT, "Manager", "ClockSynchronized:b Language:s LogLevel:s Version:s:const",
+  { ROOT, "Manager",
+    "ClockSynchronized:b HistoryDropped:t:false HistoryError:s HistoryRecorded:t:false "
+    "HistorySize:t:false Language:s LogLevel:s Version:s:const",
     "AddBus GetConfig GetConfigOrigins Reload RemoveBus ResetConfig SetConfig" },
   { ROOT "/bus/garage", "Bus",
     "AckErrors:t:false Addresses:s Baud:u BytesReceived:t:false ChecksumErrors:t:false "
@@ -34,7 +36,7 @@ static const struct
   { BMS, "Bms",
     "Address:u:const Bus:o:const Id:s:const LastSeen:t:false Model:s Name:s Online:b "
     "SerialNumber:s",
-    "Forget Refresh" },
+    "Forget GetHistory Refresh" },
 };
 
 static GDBusNodeInfo *
