@@ -74,13 +74,46 @@ class Policies(unittest.TestCase):
 class Pages(unittest.TestCase):
     pages = [source("data", name) for name in ("jkbmsd.8", "jkbmsctl.1", "jkbms-sim.1")]
     generated = os.path.join(BUILD, "data", "jkbmsd.conf.5")
+    interface = os.path.join(BUILD, "data", "jkbmsd-dbus.7")
 
     def test_clean(self):
         if not shutil.which("mandoc"):
             self.skipTest("mandoc is not installed")
-        for page in self.pages + [self.generated]:
+        for page in self.pages + [self.generated, self.interface]:
             result = run("mandoc", "-T", "lint", "-W", "warning", page)
             self.assertEqual(result.stdout, "", page)
+
+    @needs("man")
+    def test_shown_without_warnings(self):
+        for page in self.pages + [self.generated, self.interface]:
+            result = subprocess.run(["man", "--warnings=w", "-l", page], capture_output=True, text=True,
+                                    env={**os.environ, "MANWIDTH": "80", "PAGER": "cat"})
+            self.assertEqual((result.returncode, result.stderr), (0, ""), page)
+            name, section = os.path.basename(page).rsplit(".", 1)
+            self.assertIn("%s(%s)" % (name.upper(), section), result.stdout.splitlines()[0])
+
+    def test_interface_whole(self):
+        """Every method, signal, argument and property is there with what is said of it."""
+        with open(self.interface) as file:
+            text = file.read()
+        for part in ("@INTERFACE", "@ERRORS"):
+            self.assertNotIn(part, text)
+        words = " ".join(text.split())
+        members = 0
+        for directory in (source("dbus"), os.path.join(BUILD, "dbus")):
+            for name in sorted(os.listdir(directory)):
+                if not name.endswith(".xml") or not name.startswith("io.github.jkbmsd1."):
+                    continue
+                for element in ET.parse(os.path.join(directory, name)).getroot().iter():
+                    doc = element.find("annotation[@name='org.gtk.GDBus.DocString']")
+                    if element.tag in ("method", "signal"):
+                        self.assertRegex(text, r"\n\.It Fn %s\b" % element.get("name"))
+                    elif element.tag == "property":
+                        self.assertRegex(text, r"\n\.It Va %s " % element.get("name"))
+                    if doc is not None:
+                        self.assertIn(" ".join(doc.get("value").split()), words)
+                    members += element.tag in ("method", "signal", "property")
+        self.assertGreater(members, 150)
 
     def test_generated_whole(self):
         with open(self.generated) as file:
