@@ -78,7 +78,7 @@ jkb_ha_control (const JkbHaDevice *device, JkbBms *bms, const JkbField *field, c
                                                       jkb_bms_get_id (bms), field->key);
 
   jkb_ha_begin (device, key, platform_of (field));
-  jkb_ha_string (out, "name", field->label);
+  jkb_ha_name (device, field->label);
   jkb_ha_string (out, "state_topic", settings_topic);
   jkb_ha_template (out, field, 0);
   jkb_ha_string (out, "command_topic", command_topic);

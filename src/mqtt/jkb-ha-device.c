@@ -6,6 +6,7 @@
 #include "mqtt/jkb-ha-device.h"
 
 #include "config.h"
+#include "mqtt/jkb-ha-translate.h"
 #include "mqtt/jkb-homeassistant.h"
 #include "mqtt/jkb-topic.h"
 
@@ -86,6 +87,18 @@ jkb_ha_end (const JkbHaDevice *device, JkbHaFlags flags)
   if ((flags & JKB_HA_DISABLED) != 0)
     jkb_ha_boolean (device->out, "enabled_by_default", FALSE);
   g_string_append_c (device->out, '}');
+}
+
+const char *
+jkb_ha_label (const JkbHaDevice *device, const char *label)
+{
+  return jkb_ha_translate (device->config->daemon.language, label);
+}
+
+void
+jkb_ha_name (const JkbHaDevice *device, const char *label)
+{
+  jkb_ha_string (device->out, "name", jkb_ha_label (device, label));
 }
 
 void

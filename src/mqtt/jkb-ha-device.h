@@ -36,6 +36,10 @@ void jkb_ha_availability (GString *out, const char *first, const char *second);
 void jkb_ha_begin (const JkbHaDevice *device, const char *key, const char *platform);
 void jkb_ha_end (const JkbHaDevice *device, JkbHaFlags flags);
 
+/* @label, English, in the language of the configuration. */
+const char *jkb_ha_label (const JkbHaDevice *device, const char *label);
+void jkb_ha_name (const JkbHaDevice *device, const char *label);
+
 /* The template of a field's state, or of one item of a list: unknown is None. */
 void jkb_ha_template (GString *out, const JkbField *field, int item);
 void jkb_ha_options (GString *out, const JkbField *field);

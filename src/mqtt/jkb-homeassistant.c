@@ -14,6 +14,7 @@
 #include "config.h"
 #include "mqtt/jkb-ha-control.h"
 #include "mqtt/jkb-ha-device.h"
+#include "mqtt/jkb-ha-translate.h"
 #include "mqtt/jkb-topic.h"
 #include "wire/jkb-alarm.h"
 
@@ -113,7 +114,7 @@ append_field (const JkbHaDevice *device, const JkbField *field, const JkbBmsTopi
 {
   jkb_ha_begin (device, component_key (field), platform_name (field->ha.platform));
   if ((field->ha.flags & JKB_HA_UNNAMED) == 0)
-    jkb_ha_string (device->out, "name", field->label);
+    jkb_ha_name (device, field->label);
   append_columns (device->out, field);
   jkb_ha_optional (device->out, "state_topic", group_topic (field->group, field, topics));
   jkb_ha_template (device->out, field, 0);
@@ -135,21 +136,12 @@ numbered_label (const JkbField *field)
     }
 }
 
-/* @label with @text in the place of its "%u" or "%s". */
-static char *
-fill_in (const char *label, const char *text)
-{
-  const char *mark = strchr (label, '%');
-
-  return g_strdup_printf ("%.*s%s%s", (int) (mark - label), label, text, mark + 2);
-}
-
 static void
 append_item (const JkbHaDevice *device, const JkbField *field, guint item,
              const JkbBmsTopics *topics)
 {
   g_autofree char *number = g_strdup_printf ("%u", item + 1);
-  g_autofree char *name = fill_in (numbered_label (field), number);
+  g_autofree char *name = jkb_ha_fill_in (jkb_ha_label (device, numbered_label (field)), number);
   char key[64];
 
   jkb_field_item_key (field, item, key, sizeof key);
@@ -212,11 +204,11 @@ append_mask_template (GString *out, guint32 mask)
 }
 
 static void
-append_problem (const JkbHaDevice *device, const char *key, const char *name, guint32 mask,
+append_problem (const JkbHaDevice *device, const char *key, const char *label, guint32 mask,
                 JkbHaFlags flags)
 {
   jkb_ha_begin (device, key, "binary_sensor");
-  jkb_ha_string (device->out, "name", name);
+  jkb_ha_name (device, label);
   jkb_ha_string (device->out, "device_class", "problem");
   append_mask_template (device->out, mask);
   jkb_ha_end (device, flags);
@@ -226,7 +218,7 @@ static void
 append_alarm_event (const JkbHaDevice *device, const JkbBmsTopics *topics)
 {
   jkb_ha_begin (device, "alarm_event", "event");
-  jkb_ha_string (device->out, "name", N_("Alarm event"));
+  jkb_ha_name (device, N_("Alarm event"));
   jkb_ha_string (device->out, "state_topic", topics->alarm);
   jkb_ha_integer (device->out, "qos", 1);
   jkb_ha_open (device->out, "event_types", '[');
@@ -259,7 +251,7 @@ static void
 append_connection (const JkbHaDevice *device, const char *topic, const char *availability)
 {
   jkb_ha_begin (device, "connection", "binary_sensor");
-  jkb_ha_string (device->out, "name", N_("Connection"));
+  jkb_ha_name (device, N_("Connection"));
   jkb_ha_string (device->out, "device_class", "connectivity");
   jkb_ha_string (device->out, "state_topic", topic);
   jkb_ha_string (device->out, "payload_on", "online");
@@ -345,7 +337,7 @@ static void
 append_bridge_device (const JkbHaDevice *device)
 {
   const char *instance = device->config->daemon.instance;
-  g_autofree char *name = g_strdup_printf ("%s%s%s", N_("JK BMS bridge"),
+  g_autofree char *name = g_strdup_printf ("%s%s%s", jkb_ha_label (device, N_("JK BMS bridge")),
                                            instance[0] != '\0' ? " " : "", instance);
   GString *out = device->out;
 
@@ -363,13 +355,13 @@ append_bridge_device (const JkbHaDevice *device)
 #define PLAIN "{{ VALUE }}"
 
 /* The start of an entity about a bus; the caller adds its own keys and ends it. VALUE stands for
- * the member @suffix of the bus, "%s" in @name for its name. */
+ * the member @suffix of the bus, "%s" in @label for its name. */
 static void
 begin_bus_component (const JkbHaDevice *device, const char *bus, const char *suffix,
-                     const char *platform, const char *name, const char *template)
+                     const char *platform, const char *label, const char *template)
 {
   g_autofree char *key = g_strdup_printf ("bus_%s_%s", bus, suffix);
-  g_autofree char *full_name = fill_in (name, bus);
+  g_autofree char *full_name = jkb_ha_fill_in (jkb_ha_label (device, label), bus);
   g_autofree char *value = g_strdup_printf ("value_json.buses['%s'].%s", bus, suffix);
   g_autoptr (GString) full_template = g_string_new (template);
 
@@ -381,9 +373,9 @@ begin_bus_component (const JkbHaDevice *device, const char *bus, const char *suf
 }
 
 static void
-append_bus_counter (const JkbHaDevice *device, const char *bus, const char *key, const char *name)
+append_bus_counter (const JkbHaDevice *device, const char *bus, const char *key, const char *label)
 {
-  begin_bus_component (device, bus, key, "sensor", name, PLAIN);
+  begin_bus_component (device, bus, key, "sensor", label, PLAIN);
   jkb_ha_string (device->out, "state_class", "total_increasing");
   jkb_ha_integer (device->out, "suggested_display_precision", 0);
   jkb_ha_end (device, JKB_HA_DIAGNOSTIC | JKB_HA_DISABLED);

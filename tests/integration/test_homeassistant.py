@@ -9,6 +9,7 @@ import subprocess
 import time
 
 import jkbtest
+from jkbdbus import ROOT
 from jkbmaster import Master
 from jkbtest import Broker, Capture, Daemon, Sim, wait_until
 
@@ -81,10 +82,10 @@ class Documents(Base):
         self.broker = self.enter(Broker())
         self.capture = self.enter(Capture(self.broker))
 
-    def start(self, more="", bms="0,1", **mqtt):
+    def start(self, more="", bms="0,1", bus=None, **mqtt):
         sim = self.enter(Sim("--master", "--rate", "4", "--bms", bms))
         config = sim.config("garage", mode="listen") + self.broker.config(interval=1, **mqtt)
-        daemon = self.enter(Daemon(config + more))
+        daemon = self.enter(Daemon(config + more, bus=bus))
         return sim, daemon, config
 
     def wait_for_all(self, prefix):
@@ -184,6 +185,34 @@ class Documents(Base):
         daemon.start()
         self.capture.wait_for("jkbms/garage_1/availability", lambda m: m.payload == "offline", 15)
         self.assertNotEqual(self.capture.last(config_topic("garage_1")).payload, "")
+
+    def test_language(self):
+        """Another language: each document once more with other names, and nothing else is other."""
+        bus = self.enter(jkbtest.PrivateBus())
+        self.start("[homeassistant]\nentities=full\n", bus=bus)
+        topics = [config_topic(bms) for bms in ("garage_0", "garage_1", "bridge")]
+        self.wait_for_all("jkbms")
+        for topic in topics[:2]:
+            self.capture.wait_for(topic, lambda m: "smart_sleep" in m.json["components"])
+        before = [self.capture.last(topic).json for topic in topics]
+        seen = [len(self.capture.messages(topic)) for topic in topics]
+        bus.client().set(ROOT, "Manager", "Language", ("s", "de"))
+        for topic, message in zip(topics, before):
+            self.capture.wait_for(topic, lambda m, old=message: m.json != old)
+        self.capture.wait_for("jkbms/garage_1/state")
+        self.capture.sync()
+        after = [self.capture.last(topic).json for topic in topics]
+        self.assertEqual([len(self.capture.messages(topic)) for topic in topics],
+                         [n + 1 for n in seen])
+        self.assertEqual(after[1]["components"]["state_of_health"]["name"], "Gesundheitszustand")
+        self.assertEqual(after[1]["components"]["cell_voltage_16"]["name"], "Zelle 16 Spannung")
+        self.assertEqual(after[2]["components"]["bus_garage_health"]["name"], "Bus garage Güte")
+        # The checker guesses classes from English names: not asked in another language.
+        self.check(self.capture, "--ignore", "device-info,no-device-class")
+        for document in before + after:
+            for part in [document["device"], *document["components"].values()]:
+                part.pop("name", None)
+        self.assertEqual(before, after)
 
     def test_bridge(self):
         self.start()

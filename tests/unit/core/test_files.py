@@ -143,6 +143,28 @@ class Texts(unittest.TestCase):
                         marked.add(os.path.relpath(path, SOURCE))
         self.assertEqual(self.listed(), marked, "po/POTFILES must name every file with texts, and no other")
 
+    def test_languages(self):
+        """The option knows the languages that there are catalogues for."""
+        with open(source("po", "LINGUAS")) as file:
+            languages = {line.strip() for line in file if line.strip() and line[0] != "#"}
+        with open(source("src", "core", "jkb-options.c")) as file:
+            row = re.search(r"languages\[\]\s*= \{([^}]*)NULL \}", file.read()).group(1)
+        self.assertEqual(set(re.findall(r'"(\w+)"', row)), languages | {"en"})
+
+    def test_broken_pattern_stops_the_build(self):
+        for translation in ("Zelle Spannung", "Zelle %s Spannung", "Zelle %1$u Spannung",
+                            "Zelle %u Spannung %u", "Zelle %u Spannung 100 %"):
+            with tempfile.TemporaryDirectory() as po:
+                with open(os.path.join(po, "LINGUAS"), "w") as file:
+                    file.write("de\n")
+                with open(os.path.join(po, "de.po"), "w") as file:
+                    file.write('msgid "Cell %%u voltage"\nmsgstr "%s"\n' % translation)
+                out = os.path.join(po, "names.h")
+                result = run(source("src", "tools", "entity-names.py"), out, out + ".d", po,
+                             source("src", "mqtt", "jkb-homeassistant.c"))
+            self.assertEqual(result.returncode, 1, result.stdout)
+            self.assertIn("de.po: “%s” must have %%u once" % translation, result.stdout)
+
     @needs("xgettext")
     def test_table_is_extracted(self):
         result = run("xgettext", "--keyword=N_", "--from-code=UTF-8", "--language=C", "-o", "-",
