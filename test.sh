@@ -10,9 +10,14 @@ cd "$(dirname "$0")" || exit 1
 . scripts/packages.sh
 
 fuzz_seconds=20
+tsan_suites=(--suite tsan)
 case "${1-}" in
   '') ;;
-  --long) fuzz_seconds=900; export JKB_TEST_LONG=1 ;;
+  --long)
+    fuzz_seconds=900
+    tsan_suites+=(--suite integration)
+    export JKB_TEST_LONG=1
+    ;;
   *) echo "Usage: $0 [--long]" >&2; exit 2 ;;
 esac
 
@@ -216,7 +221,8 @@ fi
 
 if [ $tsan = yes ]; then
   title 'clang with ThreadSanitizer: what crosses threads'
-  ! end_build tsan 'clang build with TSan' || run_tests tsan --timeout-multiplier 4 --suite tsan
+  ! end_build tsan 'clang build with TSan' ||
+    run_tests tsan --timeout-multiplier 6 "${tsan_suites[@]}" --no-suite plain
 fi
 
 (renice -n 10 $BASHPID >/dev/null; exec scripts/analyse.sh) >build/analyse.log 2>&1 &

@@ -20,6 +20,9 @@ SHARED = os.environ.get("JKB_SHARED", os.path.join(SOURCE_ROOT, "..", "shared"))
 NAME = "io.github.jkbmsd1"
 ROOT = "/io/github/jkbmsd1"
 
+# For programs that a test gives an environment of its own: how sanitizers are to behave.
+SANITIZERS = {key: value for key, value in os.environ.items() if key.endswith("SAN_OPTIONS")}
+
 # Words that no program of ours may print, whatever a test does to it.
 BAD_WORDS = ("CRITICAL", "CANARY", "AddressSanitizer", "LeakSanitizer", "ThreadSanitizer",
              "runtime error:", "Assertion")

@@ -34,8 +34,8 @@ import unittest
 
 from jkbbroker import Broker, Capture, Certificates, Message  # noqa: F401
 from jkbline import Pty, Sim, TcpPeer, bus_bytes, bus_config  # noqa: F401
-from jkbprocess import (BAD_WORDS, FACTOR, NAME, ROOT, SHARED, SOURCE_ROOT, Part,  # noqa: F401
-                        Process, die_with_parent, free_port, program, shared, wait_until)
+from jkbprocess import (BAD_WORDS, FACTOR, NAME, ROOT, SANITIZERS, SHARED, SOURCE_ROOT,  # noqa: F401
+                        Part, Process, die_with_parent, free_port, program, shared, wait_until)
 
 
 class Case(unittest.TestCase):

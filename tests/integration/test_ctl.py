@@ -54,7 +54,7 @@ def dialogue(bus, *arguments, answer=None, width=80, env=None):
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
     environment = {"LC_ALL": "C.UTF-8", "TERM": "xterm-256color", "PATH": os.environ["PATH"],
-                   "JKBMSD_BUS_ADDRESS": bus.address, **(env or {})}
+                   "JKBMSD_BUS_ADDRESS": bus.address, **jkbtest.SANITIZERS, **(env or {})}
     child = subprocess.Popen([CTL, *arguments], stdin=slave, stdout=slave, stderr=slave,
                              env=environment)
     os.close(slave)
@@ -364,7 +364,7 @@ COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _jkbmsctl; printf '%s\\n' "${COMPREPL
             ["bash", "-c", self.SCRIPT, "bash", script, "jkbmsctl", *words], check=True,
             capture_output=True, text=True, env={
                 "PATH": os.path.dirname(CTL) + ":" + os.environ["PATH"],
-                "JKBMSD_BUS_ADDRESS": self.bus.address})
+                "JKBMSD_BUS_ADDRESS": self.bus.address, **jkbtest.SANITIZERS})
         self.assertEqual(done.stderr, "")
         return done.stdout.split()
 

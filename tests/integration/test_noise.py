@@ -197,7 +197,8 @@ class Noise(jkbtest.Case):
         self.assertGreater(fates[2], 100 // PART)
         # nearly everything that was good got through: both channels tell (almost) every live frame
         self.assertGreater(self.counter("FramesReceived"), fates[0] - 5)
-        self.assertGreater(states, 1.5 * fates[0] / 2)
+        # States are newest-wins: a daemon that is slowed down by a sanitizer publishes fewer.
+        self.assertGreater(states, 1.5 * fates[0] / 2 if jkbtest.FACTOR == 1 else fates[0] / 20)
         self.assertEqual(self.client.bms(), sorted(f"garage_{n}" for n in range(N_BMS)))
         self.check_fresh(truth, shown)
 

@@ -177,8 +177,7 @@ class Tcp(jkbtest.Case):
         time.sleep(0.5)
         for _ in range(40):
             for connection in fast:
-                data, _ = read_for(connection.fileno(), 0.1)
-                self.assertGreater(len(data), 1000)
+                jkbtest.wait_until(lambda: len(read_for(connection.fileno(), 0.1)[0]) > 1000, 2)
         stats = json.loads(sim.command("stats").removeprefix("ok "))
         self.assertEqual(stats["overruns"], 1)
         slow.close()

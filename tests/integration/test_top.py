@@ -223,7 +223,7 @@ class BytesTest(Base):
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         child = subprocess.Popen([self.ctl, "top"], stdin=slave, stdout=slave, stderr=slave,
                                  env={"JKBMSD_BUS_ADDRESS": self.bus.address, "TERM": "xterm",
-                                      "LC_ALL": "C.UTF-8"})
+                                      "LC_ALL": "C.UTF-8", **jkbtest.SANITIZERS})
         os.close(slave)
         try:
             self.assertGreater(self.read(master, 2 * jkbtest.FACTOR), 1000)
@@ -250,7 +250,8 @@ class BytesTest(Base):
         self.enter(self.mock)
         done = subprocess.run([self.ctl, "top"], capture_output=True, text=True, timeout=10,
                               stdin=subprocess.DEVNULL,
-                              env={"JKBMSD_BUS_ADDRESS": self.bus.address, "LC_ALL": "C.UTF-8"})
+                              env={"JKBMSD_BUS_ADDRESS": self.bus.address, "LC_ALL": "C.UTF-8",
+                                   **jkbtest.SANITIZERS})
         self.assertEqual((done.returncode, done.stdout), (1, ""))
         self.assertIn("needs a terminal", done.stderr)
 
