@@ -72,17 +72,29 @@ adopt_config (JkbReader *self, JkbBusConfig *config)
   return moved;
 }
 
-/* Clear first, look second. Returns: whether the bus is at another port now. */
+/* Clear first, look second. A command that came with the orders, or just now, is not taken here:
+ * the fd stays readable for it, or the next wait would sleep over it. */
+static void
+clear_call (JkbReader *self)
+{
+  eventfd_t count;
+
+  if (!self->called)
+    return;
+  self->called = FALSE;
+  eventfd_read (self->command_fd, &count);
+  if (jkb_reader_has_command (self))
+    eventfd_write (self->command_fd, 1);
+}
+
+/* Returns: whether the bus is at another port now. */
 gboolean
 jkb_reader_take_orders (JkbReader *self)
 {
   JkbBusConfig *config;
   JkbCapture *capture;
-  eventfd_t count;
 
-  if (self->called)
-    eventfd_read (self->command_fd, &count);
-  self->called = FALSE;
+  clear_call (self);
   if (atomic_load_explicit (&self->next_capture, memory_order_relaxed) != NULL)
     {
       capture = atomic_exchange_explicit (&self->next_capture, NULL, memory_order_acq_rel);
