@@ -177,7 +177,7 @@ fi
 install_sanitizers || echo 'clang could not be installed; the parts that need it are skipped.'
 
 title 'Quick checks'
-for script in demo.sh test.sh bench.sh scripts/*.sh .ci/run; do
+for script in demo.sh test.sh bench.sh scripts/*.sh data/examples/*.sh .ci/run; do
   [ ! -f "$script" ] || check "bash -n $script" bash -n "$script"
 done
 check 'the tree' scripts/check-tree.py
