@@ -37,7 +37,7 @@ feed (Packer *packer, const guint8 *bytes, gsize n_bytes, GConverterFlags flags)
         g_error ("deflate failed"); /* only when out of memory: its output always has room */
       bytes += n_read;
       n_bytes -= n_read;
-      g_byte_array_append (packer->out, buffer, (guint)n_written);
+      g_byte_array_append (packer->out, buffer, (guint) n_written);
     }
 }
 
@@ -140,12 +140,12 @@ jkb_chunk_unpack (gconstpointer bytes, gsize n_bytes, gint64 shift_us, JkbChunkF
 {
   g_autoptr (GConverter) converter =
       G_CONVERTER (g_zlib_decompressor_new (G_ZLIB_COMPRESSOR_FORMAT_ZLIB));
-  Unpacker unpacker = { converter, (const guint8 *)bytes + 1, n_bytes - 1, FALSE };
+  Unpacker unpacker = { converter, (const guint8 *) bytes + 1, n_bytes - 1, FALSE };
   gboolean unused;
 
   stopped = stopped != NULL ? stopped : &unused;
   *stopped = FALSE;
-  if (n_bytes < 2 || *(const guint8 *)bytes != FORM)
+  if (n_bytes < 2 || *(const guint8 *) bytes != FORM)
     return damaged (error);
   return unpack_items (&unpacker, shift_us, func, user_data, stopped, error) || damaged (error);
 }

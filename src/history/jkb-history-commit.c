@@ -28,9 +28,9 @@ jkb_history_begin_reading (JkbHistoryDb *db, JkbJournal *journal)
 {
   guint32 tail = jkb_journal_tail (journal);
   gint64 id = jkb_history_db_get_state (db, STATE_JOURNAL, 0);
-  guint32 committed = (guint32)jkb_history_db_get_state (db, STATE_POSITION, 0);
+  guint32 committed = (guint32) jkb_history_db_get_state (db, STATE_POSITION, 0);
 
-  return id == (gint64)jkb_journal_get_id (journal)
+  return id == (gint64) jkb_journal_get_id (journal)
                  && committed - tail <= jkb_journal_fill (journal)
              ? committed
              : tail;
@@ -139,7 +139,7 @@ insert_chunks (JkbHistoryDb *db, GArray *array, GError **error)
   guint begin = 0;
 
   g_array_sort (array, compare_entries);
-  entries = (const Entry *)array->data;
+  entries = (const Entry *) array->data;
   for (guint i = 1; i <= array->len; i++)
     if (i == array->len || !belong_together (&entries[begin], &entries[i]))
       {
@@ -168,7 +168,7 @@ static gboolean
 settle_times (const JkbHistorySource *source, GArray *outages, JkbHistoryCommit *result,
               GError **error)
 {
-  gint64 era = (gint64)jkb_journal_get_era (source->journal);
+  gint64 era = (gint64) jkb_journal_get_era (source->journal);
   guint64 n_lost = 0;
 
   if (jkb_history_db_get_state (source->db, STATE_ERA, 0) != era)
@@ -189,7 +189,7 @@ write_all (const JkbHistorySource *source, GArray *outages, guint32 *end, JkbHis
            GError **error)
 {
   g_autoptr (GArray) entries = g_array_new (FALSE, FALSE, sizeof (Entry));
-  gint64 id = (gint64)jkb_journal_get_id (source->journal);
+  gint64 id = (gint64) jkb_journal_get_id (source->journal);
 
   return settle_times (source, outages, result, error)
          && take_records (source, entries, outages, end, result, error)

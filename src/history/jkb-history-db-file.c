@@ -63,7 +63,7 @@ jkb_history_db_set_aside (const char *path, const char *why)
   g_autofree char *old_log = g_strconcat (path, ".set-aside-wal", NULL);
 
   jkb_log (G_LOG_LEVEL_WARNING, NULL, NULL,
-           "the history %s %s: kept as %s.set-aside, a new one is begun", path, why, path);
+           "the history %s %s: set aside as %s.set-aside, a new one is begun", path, why, path);
   unlink (old_log);
   move_aside (path, "");
   move_aside (path, "-wal");
@@ -132,7 +132,7 @@ jkb_history_db_load_numbers (JkbHistoryDb *self, GError **error)
   while (result == SQLITE_OK && (result = sqlite3_step (statement)) == SQLITE_ROW)
     {
       gint64 *number = g_new (gint64, 1);
-      char *id = g_strdup ((const char *)sqlite3_column_text (statement, 1));
+      char *id = g_strdup ((const char *) sqlite3_column_text (statement, 1));
 
       *number = sqlite3_column_int64 (statement, 0);
       g_hash_table_insert (self->numbers, id, number);
@@ -208,7 +208,7 @@ pages_to_bytes (JkbHistoryDb *self, const char *pragma)
   if (!read_number (self, pragma, &pages, NULL)
       || !read_number (self, "PRAGMA page_size", &size, NULL))
     return 0;
-  return (guint64)(pages * size);
+  return (guint64) (pages * size);
 }
 
 guint64

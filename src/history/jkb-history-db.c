@@ -248,7 +248,7 @@ jkb_history_db_insert (JkbHistoryDb *self, const JkbChunkRow *row, GError **erro
   sqlite3_bind_int64 (statement, 3, row->t0_us);
   sqlite3_bind_int64 (statement, 4, row->t1_us);
   sqlite3_bind_int64 (statement, 5, row->shift_us);
-  sqlite3_bind_int (statement, 6, (int)row->count);
+  sqlite3_bind_int (statement, 6, (int) row->count);
   sqlite3_bind_blob64 (statement, 7, row->data, row->n_data, SQLITE_STATIC);
   return jkb_history_db_step (self, statement, error);
 }
@@ -293,9 +293,9 @@ jkb_history_db_each (JkbHistoryDb *self, JkbLevel level, gint64 bms, gint64 from
       JkbChunkRow row = read_row (statement, level);
 
       row.shift_us = sqlite3_column_int64 (statement, 4);
-      row.count = (guint)sqlite3_column_int (statement, 5);
+      row.count = (guint) sqlite3_column_int (statement, 5);
       row.data = sqlite3_column_blob (statement, 6);
-      row.n_data = (gsize)sqlite3_column_bytes (statement, 6);
+      row.n_data = (gsize) sqlite3_column_bytes (statement, 6);
       if (!func (&row, user_data))
         {
           result = SQLITE_DONE;
@@ -348,7 +348,7 @@ jkb_history_db_drop_undated (JkbHistoryDb *self, guint64 *n_samples, GError **er
                           &statement, NULL)
           == SQLITE_OK
       && sqlite3_step (statement) == SQLITE_ROW)
-    *n_samples = (guint64)sqlite3_column_int64 (statement, 0);
+    *n_samples = (guint64) sqlite3_column_int64 (statement, 0);
   sqlite3_finalize (statement);
   return jkb_history_db_run (self, "DELETE FROM chunk WHERE level=-1", error);
 }

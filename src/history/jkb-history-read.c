@@ -190,7 +190,7 @@ on_answer (const char *id, gint64 stamp_us, const guint8 *frame, gpointer user_d
   else
     raw = jkb_values_get (&values, answer->question->field);
   if (raw != JKB_UNKNOWN)
-    jkb_points_add (answer->points, stamp_us, (double)raw / MAX (field->scale, 1));
+    jkb_points_add (answer->points, stamp_us, (double) raw / MAX (field->scale, 1));
   return TRUE;
 }
 
@@ -304,7 +304,7 @@ on_missed (const char *id, gint64 stamp_us, const guint8 *frame, gpointer user_d
 static GArray *
 list_missed (const JkbHistorySource *source, const GArray *outages, gint64 after_us)
 {
-  g_autoptr (GArray) now = g_array_copy ((GArray *)outages);
+  g_autoptr (GArray) now = g_array_copy ((GArray *) outages);
   guint32 position = source->position, head = jkb_journal_head (source->journal);
   const JkbRecord *record;
 

@@ -19,16 +19,16 @@
 
 /* From the first sample after a commit to the next one: with what the commit itself takes, less
  * than a minute. */
-#define COMMIT_AFTER_US ((gint64)50 * G_USEC_PER_SEC)
+#define COMMIT_AFTER_US ((gint64) 50 * G_USEC_PER_SEC)
 
 /* However fast samples come, the card has its rest; the journal drops what is too much. */
-#define COMMIT_GAP_US ((gint64)G_USEC_PER_SEC)
+#define COMMIT_GAP_US ((gint64) G_USEC_PER_SEC)
 
 /* Until a failed one is tried again. */
-#define RETRY_US ((gint64)60 * G_USEC_PER_SEC)
+#define RETRY_US ((gint64) 60 * G_USEC_PER_SEC)
 
 /* With nothing new there still is something to grow too old. */
-#define IDLE_US ((gint64)3600 * G_USEC_PER_SEC)
+#define IDLE_US ((gint64) 3600 * G_USEC_PER_SEC)
 
 #define HURRY_FILL (JKB_JOURNAL_SIZE / 4 * 3)
 
@@ -84,11 +84,11 @@ jkb_store_message_free (JkbStoreMessage *message)
 static void
 free_list (JkbMpsc *list)
 {
-  JkbStoreMessage *message = (JkbStoreMessage *)jkb_mpsc_drain (list);
+  JkbStoreMessage *message = (JkbStoreMessage *) jkb_mpsc_drain (list);
 
   while (message != NULL)
     {
-      JkbStoreMessage *next = (JkbStoreMessage *)message->node.next;
+      JkbStoreMessage *next = (JkbStoreMessage *) message->node.next;
 
       jkb_store_message_free (message);
       message = next;
@@ -143,7 +143,7 @@ jkb_history_store_take (JkbHistoryStore *self)
   eventfd_t count;
 
   eventfd_read (self->reply_fd, &count);
-  return (JkbStoreMessage *)jkb_mpsc_drain (&self->answers);
+  return (JkbStoreMessage *) jkb_mpsc_drain (&self->answers);
 }
 
 /* The order of all four accesses, sequentially consistent: here head, then idle; there idle, then
@@ -163,7 +163,7 @@ jkb_history_store_nudge (JkbHistoryStore *self)
 gboolean
 jkb_history_store_stop (JkbHistoryStore *self, int timeout_ms)
 {
-  gint64 until_us = g_get_monotonic_time () + (gint64)timeout_ms * 1000;
+  gint64 until_us = g_get_monotonic_time () + (gint64) timeout_ms * 1000;
   struct pollfd fd = { .fd = self->reply_fd, .events = POLLIN };
 
   jkb_history_store_send (self, jkb_store_message_new (JKB_STORE_STOP));
@@ -174,7 +174,7 @@ jkb_history_store_stop (JkbHistoryStore *self, int timeout_ms)
 
       if (left_us <= 0)
         return FALSE;
-      poll (&fd, 1, (int)(left_us / 1000) + 1);
+      poll (&fd, 1, (int) (left_us / 1000) + 1);
       eventfd_read (self->reply_fd, &count);
     }
   g_thread_join (g_steal_pointer (&self->thread));
@@ -435,6 +435,7 @@ take_request (JkbHistoryStore *self, JkbStoreMessage *message)
       return;
     case JKB_STORE_LIMIT:
       self->limits = message->limits;
+      self->due_us = 0;
       break;
     case JKB_STORE_STOP:
       self->stopping = TRUE;
@@ -448,11 +449,11 @@ take_request (JkbHistoryStore *self, JkbStoreMessage *message)
 static void
 take_requests (JkbHistoryStore *self)
 {
-  JkbStoreMessage *message = (JkbStoreMessage *)jkb_mpsc_drain (&self->requests);
+  JkbStoreMessage *message = (JkbStoreMessage *) jkb_mpsc_drain (&self->requests);
 
   while (message != NULL)
     {
-      JkbStoreMessage *next = (JkbStoreMessage *)message->node.next;
+      JkbStoreMessage *next = (JkbStoreMessage *) message->node.next;
 
       take_request (self, message);
       message = next;
@@ -467,7 +468,7 @@ sleep_until (JkbHistoryStore *self)
   gint64 left_us = MAX (until_us - g_get_monotonic_time (), 0);
   eventfd_t count;
 
-  poll (&fd, 1, (int)MIN ((left_us + 999) / 1000, G_MAXINT));
+  poll (&fd, 1, (int) MIN ((left_us + 999) / 1000, G_MAXINT));
   eventfd_read (self->wake_fd, &count);
 }
 

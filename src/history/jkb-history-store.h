@@ -19,7 +19,7 @@ G_BEGIN_DECLS
 
 typedef enum
 {
-  JKB_STORE_LIMIT,  /* .limits are other */
+  JKB_STORE_LIMIT,  /* .limits are other: followed with a commit now */
   JKB_STORE_POINTS, /* .question; answered with .points or .error */
   JKB_STORE_MISSED, /* .after_us, .max; answered with .batch or .error */
   JKB_STORE_STATE, /* an answer without a request: .error is other than before, NULL: all is well */

@@ -76,7 +76,7 @@ take_chunk (const JkbChunkRow *row, gpointer user_data)
 static int
 compare_kept (gconstpointer a, gconstpointer b)
 {
-  gint64 x = ((const Kept *)a)->stamp_us, y = ((const Kept *)b)->stamp_us;
+  gint64 x = ((const Kept *) a)->stamp_us, y = ((const Kept *) b)->stamp_us;
 
   return (x > y) - (x < y);
 }

@@ -118,10 +118,11 @@ complete (JkbHistory *self, JkbStoreMessage *message)
   if (message->error != NULL)
     g_task_return_error (task, g_steal_pointer (&message->error));
   else if (message->kind == JKB_STORE_POINTS)
-    g_task_return_pointer (task, g_steal_pointer (&message->points), (GDestroyNotify)g_array_unref);
+    g_task_return_pointer (task, g_steal_pointer (&message->points),
+                           (GDestroyNotify) g_array_unref);
   else
     g_task_return_pointer (task, g_steal_pointer (&message->batch),
-                           (GDestroyNotify)jkb_history_batch_free);
+                           (GDestroyNotify) jkb_history_batch_free);
 }
 
 static void
@@ -131,7 +132,7 @@ take_answers (JkbHistory *self)
 
   while (message != NULL)
     {
-      JkbStoreMessage *next = (JkbStoreMessage *)message->node.next;
+      JkbStoreMessage *next = (JkbStoreMessage *) message->node.next;
 
       if (message->kind == JKB_STORE_STATE)
         set_error (self, message->error != NULL ? message->error->message : "");
@@ -156,8 +157,8 @@ on_answers (int fd, GIOCondition condition, gpointer user_data)
 static JkbHistoryLimits
 limits_of (const JkbHistoryConfig *config)
 {
-  JkbHistoryLimits limits = { (gint64)(config->keep * G_USEC_PER_SEC),
-                              (guint64)config->size_max * 1000 * 1000 - LOG_BYTES };
+  JkbHistoryLimits limits = { (gint64) (config->keep * G_USEC_PER_SEC),
+                              (guint64) config->size_max * 1000 * 1000 - LOG_BYTES };
 
   return limits;
 }

@@ -30,7 +30,7 @@ fail (GError **error, const char *what, const char *path, int code)
 static guint64
 random_id (void)
 {
-  return (guint64)g_random_int () << 32 | g_random_int ();
+  return (guint64) g_random_int () << 32 | g_random_int ();
 }
 
 static void
@@ -82,7 +82,7 @@ map_file (JkbJournal *self, const char *path, GError **error)
   map = mmap (NULL, JKB_JOURNAL_FILE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, self->fd, 0);
   if (map == MAP_FAILED)
     return fail (error, "map", path, errno);
-  self->header = (JkbJournalHeader *)map;
+  self->header = (JkbJournalHeader *) map;
   self->data = map + JKB_JOURNAL_HEADER_SIZE;
   return TRUE;
 }
@@ -177,10 +177,10 @@ set_aside (JkbJournal *self, const char *path, const char *why, gsize size)
   gssize n = pread (self->fd, bytes, size, 0);
   g_autoptr (GError) error = NULL;
 
-  jkb_log (G_LOG_LEVEL_WARNING, NULL, NULL, "%s %s: kept as %s, a new one is begun", path, why,
+  jkb_log (G_LOG_LEVEL_WARNING, NULL, NULL, "%s %s: set aside as %s, a new one is begun", path, why,
            aside);
   if (n < 0
-      || !g_file_set_contents_full (aside, (const char *)bytes, n, G_FILE_SET_CONTENTS_CONSISTENT,
+      || !g_file_set_contents_full (aside, (const char *) bytes, n, G_FILE_SET_CONTENTS_CONSISTENT,
                                     0600, &error))
     jkb_log (G_LOG_LEVEL_WARNING, NULL, NULL, "cannot keep %s: %s", aside,
              error != NULL ? error->message : g_strerror (errno));
@@ -228,7 +228,7 @@ jkb_journal_open (const char *path, GError **error)
       jkb_journal_close (self);
       return NULL;
     }
-  take_over (self, path, (gsize)info.st_size);
+  take_over (self, path, (gsize) info.st_size);
   self->tail_seen = jkb_journal_tail (self);
   return self;
 }

@@ -20,13 +20,13 @@
 static inline JkbRecord *
 record_at (JkbJournal *self, guint32 position)
 {
-  return (JkbRecord *)(self->data + (position & (JKB_JOURNAL_SIZE - 1)));
+  return (JkbRecord *) (self->data + (position & (JKB_JOURNAL_SIZE - 1)));
 }
 
 static inline guint16
 check_of (const JkbRecord *record, guint32 size)
 {
-  return jkb_crc16 ((const guint8 *)record + CHECKED_FROM, size - CHECKED_FROM);
+  return jkb_crc16 ((const guint8 *) record + CHECKED_FROM, size - CHECKED_FROM);
 }
 
 guint64
@@ -60,7 +60,7 @@ static void
 publish_at (JkbJournal *self, guint32 head, JkbRecord *record, guint32 size, JkbRecordKind kind)
 {
   record->size = size;
-  record->kind = (guint16)kind;
+  record->kind = (guint16) kind;
   record->check = check_of (record, kind == JKB_RECORD_PAD ? PAD_SIZE : size);
   /* Sequentially consistent: the store thread goes to sleep by the same order, see
    * jkb_history_store_nudge(). */
@@ -153,12 +153,12 @@ jkb_journal_next (JkbJournal *self, guint32 *position, guint32 head)
 static void
 give_back (JkbJournal *self, guint32 from, guint32 to)
 {
-  gsize page = (gsize)sysconf (_SC_PAGESIZE);
+  gsize page = (gsize) sysconf (_SC_PAGESIZE);
   gsize begin = from & (JKB_JOURNAL_SIZE - 1), end = begin + (to - from);
 
   if (end > JKB_JOURNAL_SIZE)
     {
-      give_back (self, to - (guint32)(end - JKB_JOURNAL_SIZE), to);
+      give_back (self, to - (guint32) (end - JKB_JOURNAL_SIZE), to);
       end = JKB_JOURNAL_SIZE;
     }
   begin &= ~(page - 1);

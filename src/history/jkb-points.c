@@ -37,9 +37,9 @@ jkb_points_new (gint64 from_us, gint64 to_us, guint max)
 static void
 widen (JkbPoints *self, const JkbHistoryPoint *point)
 {
-  double share = ((double)point->stamp_us - (double)self->from_us)
-                 / ((double)self->to_us - (double)self->from_us + 1);
-  guint i = (guint)CLAMP (share * self->n_stretches, 0, self->n_stretches - 1);
+  double share = ((double) point->stamp_us - (double) self->from_us)
+                 / ((double) self->to_us - (double) self->from_us + 1);
+  guint i = (guint) CLAMP (share * self->n_stretches, 0, self->n_stretches - 1);
   Stretch *stretch = &self->stretches[i];
 
   if (!stretch->used || point->value < stretch->smallest.value)

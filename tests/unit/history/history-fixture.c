@@ -10,7 +10,7 @@ static void
 put (guint8 *at, guint32 value, guint n)
 {
   for (guint i = 0; i < n; i++)
-    at[i] = (guint8)(value >> 8 * i);
+    at[i] = (guint8) (value >> 8 * i);
 }
 
 void
@@ -25,8 +25,8 @@ make_live (guint8 frame[JKB_FRAME_SIZE], guint millivolt)
   put (frame + 150, 9900 + millivolt, 4);
   put (frame + 162, 200, 2);
   put (frame + 164, 210, 2);
-  put (frame + 256, (guint16)-2000, 2);
-  put (frame + 258, (guint16)-2000, 2);
+  put (frame + 256, (guint16) -2000, 2);
+  put (frame + 258, (guint16) -2000, 2);
   frame[173] = 50;
   put (frame + 174, 50000, 4);
   put (frame + 178, 100000, 4);
@@ -36,7 +36,7 @@ make_live (guint8 frame[JKB_FRAME_SIZE], guint millivolt)
 guint
 read_live (const guint8 *frame)
 {
-  return frame[6] | (guint)frame[7] << 8;
+  return frame[6] | (guint) frame[7] << 8;
 }
 
 char *

@@ -95,7 +95,7 @@ test_one (void)
 static gboolean
 count_item (gint64 stamp_us, const guint8 *frame, gpointer user_data)
 {
-  (*(guint *)user_data)++;
+  (*(guint *) user_data)++;
   return TRUE;
 }
 

@@ -487,7 +487,7 @@ add_noise (Fixture *f, gint64 time_us, GRand *rand)
   strcpy (record->id, "garage_1");
   make_live (record->frame, 3300);
   for (guint j = 200; j < JKB_FRAME_SIZE; j++)
-    record->frame[j] = (guint8)g_rand_int (rand);
+    record->frame[j] = (guint8) g_rand_int (rand);
   jkb_journal_publish (f->source.journal, record, sizeof *record, JKB_RECORD_SAMPLE);
 }
 

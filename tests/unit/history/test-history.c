@@ -182,7 +182,7 @@ test_refused (Fixture *f, gconstpointer data)
       g_autoptr (GError) error = NULL;
 
       g_assert_null (ask (f, refusals[i].key, refusals[i].from_us, refusals[i].to_us, &error));
-      g_assert_error (error, JKB_ERROR, (gint)refusals[i].code);
+      g_assert_error (error, JKB_ERROR, (gint) refusals[i].code);
     }
 }
 
@@ -258,7 +258,7 @@ test_restart (Fixture *f, gconstpointer data)
 static void
 record_until_killed (const char *directory, int fd)
 {
-  Fixture f = { .directory = (char *)directory };
+  Fixture f = { .directory = (char *) directory };
 
   start (&f);
   jkb_history_begin_outage (f.history, g_get_monotonic_time ());

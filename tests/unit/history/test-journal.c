@@ -60,7 +60,7 @@ push (JkbJournal *journal, gint64 number)
   memset (&record->realtime_us, 0, sizeof *record - G_STRUCT_OFFSET (JkbRecord, realtime_us));
   record->realtime_us = number;
   strcpy (record->id, "garage_1");
-  make_live (record->frame, (guint)(number % 60000));
+  make_live (record->frame, (guint) (number % 60000));
   jkb_journal_publish (journal, record, sizeof *record, JKB_RECORD_SAMPLE);
   return TRUE;
 }
@@ -131,7 +131,7 @@ test_wrap (Fixture *fixture, gconstpointer data)
 static void
 test_position_wraps (Fixture *fixture, gconstpointer data)
 {
-  guint32 position = 0u - 8 * (guint32)sizeof (JkbRecord) - 64;
+  guint32 position = 0u - 8 * (guint32) sizeof (JkbRecord) - 64;
   gint64 next = 0;
 
   atomic_store (&fixture->journal->header->head, position);
@@ -214,7 +214,7 @@ scribble (Fixture *fixture, gsize at, const char *bytes, gsize n)
 {
   int fd = open (fixture->path, O_WRONLY);
 
-  g_assert_cmpint (pwrite (fd, bytes, n, (off_t)at), ==, (gssize)n);
+  g_assert_cmpint (pwrite (fd, bytes, n, (off_t) at), ==, (gssize) n);
   close (fd);
 }
 
@@ -290,7 +290,7 @@ test_any_byte (Fixture *fixture, gconstpointer data)
       gint64 next = 0;
 
       g_assert_true (g_file_get_contents (fixture->path, &bytes, &size, NULL));
-      scribble (fixture, at, (const char[]){ (char)~bytes[at] }, 1);
+      scribble (fixture, at, (const char[]){ (char) ~bytes[at] }, 1);
       reopen (fixture);
       position = jkb_journal_tail (fixture->journal);
       while ((record = jkb_journal_next (fixture->journal, &position,
@@ -298,7 +298,7 @@ test_any_byte (Fixture *fixture, gconstpointer data)
              != NULL)
         g_assert_cmpint (record->realtime_us, ==, next++);
       g_clear_pointer (&fixture->journal, jkb_journal_close);
-      g_assert_true (g_file_set_contents (fixture->path, bytes, (gssize)size, NULL));
+      g_assert_true (g_file_set_contents (fixture->path, bytes, (gssize) size, NULL));
       reopen (fixture);
     }
 }
@@ -316,7 +316,7 @@ test_other_boot (Fixture *fixture, gconstpointer data)
   g_assert_cmpuint (jkb_journal_get_era (fixture->journal), !=, era);
   g_assert_true (jkb_journal_is_foreign (fixture->journal, position));
   g_assert_false (
-      jkb_journal_is_foreign (fixture->journal, position + (guint32)sizeof (JkbRecord)));
+      jkb_journal_is_foreign (fixture->journal, position + (guint32) sizeof (JkbRecord)));
 }
 
 /* ---- killed ---- */
