@@ -204,6 +204,79 @@ class ScreenTest(Base):
         self.assertIn("Alarms:  unknown", screen)
 
 
+GOLDEN = os.path.join(jkbtest.SOURCE_ROOT, "tests", "golden")
+
+
+def masked(screen):
+    """Without what differs with the moment: the clock, how long ago something was heard, and the health,
+    which falls as silence goes on."""
+    screen = re.sub(r"health \d+", "health 100", screen)
+    screen = re.sub(r"\d\d:\d\d:\d\d", "--:--:--", screen)
+    return re.sub(r"(?m)( °C +)(\d\S* (?:s|min))$",
+                  lambda m: m.group(1) + "…".rjust(len(m.group(2))), screen)
+
+
+class GoldenTest(jkbtest.Case):
+    """Whole screens of the real daemon, compared with those that somebody looked at.
+
+    ninja update-top writes them anew (so does JKB_UPDATE_GOLDEN=1)."""
+
+    NAMES = {1: "Left rack", 2: "右架電池"}
+
+    def setUp(self):
+        super().setUp()
+        if shutil.which("tmux") is None:
+            self.skipTest("tmux is not installed")
+        self.bus = self.enter(jkbtest.PrivateBus())
+        self.enter(jkbtest.Daemon("".join(f"[bms garage_{n}]\nname={name}\n\n"
+                                          for n, name in self.NAMES.items()), bus=self.bus))
+        self.client = self.bus.client()
+
+    def say(self, count):
+        """A bus that has said the same as every time, and is silent since."""
+        frames = 8 * count + 8
+        sim = self.enter(jkbtest.Sim(
+            "--bms", ",".join(map(str, range(count))), "--master", "--rate", "0", "--seed", "7",
+            "--alarm", "1:4@0", "--alarm", "2:0@0", "--count", frames, "--stay", "--wait", tcp=True))
+        self.client.call(jkbtest.ROOT, "Manager", "AddBus", "(ssa{sv})", "garage", sim.uri,
+                         {"offline-after": jkbmock.double(3600), "no-data-timeout": jkbmock.double(3600),
+                          "mode": jkbmock.GLib.Variant("s", "listen")})
+        path = f"{jkbtest.ROOT}/bus/garage"
+        jkbtest.wait_until(lambda: self.client.get(path, "Bus", "FramesReceived") == frames
+                           and len(self.client.bms()) == count, 20, lambda: self.client.bms())
+        time.sleep(1.2)  # the longest that D-Bus may be behind
+        return sim
+
+    def compare(self, screen, name):
+        path = os.path.join(GOLDEN, name)
+        if os.environ.get("JKB_UPDATE_GOLDEN"):
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(screen)
+        with open(path, encoding="utf-8") as file:
+            self.assertEqual(screen.splitlines(), file.read().splitlines(),
+                             f"{name} is not what top shows; look at it, then: ninja update-top")
+
+    def screens(self, count):
+        for width, height in ((80, 24), (132, 43)):
+            with self.subTest(count=count, width=width):
+                terminal = self.enter(Terminal(
+                    self.directory, width, height, jkbtest.program("jkbmsctl"), "--bus-address",
+                    self.bus.address, "top", env={"LC_ALL": "C.UTF-8", "LANGUAGE": "en"}))
+                terminal.wait_for("Alarms:")
+                screen = masked(terminal.screen())
+                terminal.close()
+                os.unlink(terminal.socket)
+                self.assertLessEqual(max(map(columns, screen.splitlines())), width)
+                self.compare(screen, f"top-{count}-{width}x{height}.txt")
+
+    def test_screens(self):
+        for count in (1, 4, 16):
+            sim = self.say(count)
+            self.screens(count)
+            self.client.call(jkbtest.ROOT, "Manager", "RemoveBus", "(s)", "garage")
+            sim.stop()
+
+
 class BytesTest(Base):
     """What goes over the line: little, also with many BMS."""
 
@@ -257,4 +330,4 @@ class BytesTest(Base):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    jkbtest.main()
