@@ -12,7 +12,7 @@ build_packages=(gcc libc6-dev meson ninja-build 'pkgconf|pkg-config' gettext lib
 # Real parts for the private buses of demo and tests.
 run_packages=(mosquitto mosquitto-clients 'dbus-daemon|dbus' systemd)
 
-test_packages=(python3 python3-gi python3-dbusmock openssl tmux mandoc man-db socat ser2net spin libfaketime
+test_packages=(python3 python3-gi python3-dbusmock openssl tmux zsh mandoc man-db socat ser2net spin libfaketime
                cppcheck dbus dbus-broker valgrind 'polkitd|policykit-1')
 
 # For the builds with sanitizers and the fuzzers; without them those parts are skipped.
