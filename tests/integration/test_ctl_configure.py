@@ -5,6 +5,10 @@
 import json
 import os
 import pathlib
+import shutil
+import subprocess
+import tempfile
+import time
 import unittest
 
 import jkbdbus
@@ -51,6 +55,50 @@ class Test(jkbtest.Case):
         jkbtest.wait_until(lambda: "shed_0" not in self.client.bms())
         self.ctl("bus", "remove", "shed", status=3)
         self.assertNotIn("[bus shed]", self.ctl("config", "show"))
+
+    def test_scan(self):
+        """Who was switched on later is found now, not when its turn comes."""
+        self.assertIn("polls", self.ctl("bus", "scan", "garage", status=1))  # another master does
+        sim = self.enter(jkbtest.Sim("--bms", "1,12"))
+        sim.command("offline 12")
+        self.ctl("bus", "add", "attic", sim.uri, "mode=poll", "addresses=1,12", "poll-interval=0.5",
+                 "command-gap=0.05", "listen-before-talk=1")
+        jkbtest.wait_until(lambda: "attic_1" in self.client.bms(), 15)
+        time.sleep(4)  # the scan at the start is over
+        sim.command("online 12")
+        self.assertEqual(self.ctl("bus", "scan", "attic"), "")
+        jkbtest.wait_until(lambda: "attic_12" in self.client.bms(), 10)
+        self.assertIn("attic_12", self.ctl("list"))
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root can call as another user")
+    def test_not_authorised(self):
+        """Reading is free to everyone; whatever changes something ends with 4 and changes nothing."""
+        directory = tempfile.mkdtemp(prefix="jkbtest-")
+        self.addCleanup(shutil.rmtree, directory)
+        os.chmod(directory, 0o777)
+        program = shutil.copy(jkbtest.program("jkbmsctl"), directory)
+        before = self.ctl("config", "show")
+
+        def nobody(*arguments):
+            return subprocess.run(
+                ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", program, "--bus-address",
+                 self.bus.address, *arguments], capture_output=True, text=True, check=False, cwd=directory,
+                timeout=20 * jkbtest.FACTOR, env={**os.environ, "LC_ALL": "C.UTF-8", "LANGUAGE": "en"})
+
+        for arguments in (["list"], ["show", "garage_1"], ["config", "show"], ["mqtt"], ["bus", "list"],
+                          ["health"]):
+            self.assertEqual(nobody(*arguments).returncode, 0, arguments)
+        for arguments in (["bus", "add", "shed", self.shed.uri], ["bus", "set", "garage", "poll-interval=5"],
+                          ["bus", "remove", "garage"], ["mqtt", "set", "interval=9"],
+                          ["config", "reset"], ["forget", "garage_1"], ["capture", "garage", "x.bin"],
+                          ["bus", "scan", "garage"]):
+            with self.subTest(arguments):
+                done = nobody(*arguments)
+                self.assertEqual((done.returncode, done.stdout), (4, ""), done.stderr)
+                self.assertRegex(done.stderr, r"\Ajkbmsctl: [^\n]+\n\Z")
+        self.assertEqual(self.ctl("config", "show"), before)
+        self.assertEqual(len(self.client.bms()), 2)
+        self.assertNotIn("x.bin", os.listdir(directory))
 
     def test_reset(self):
         value, origin = self.origin("bus garage", "offline-after")
