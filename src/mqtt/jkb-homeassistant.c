@@ -19,6 +19,7 @@
 #include "wire/jkb-alarm.h"
 
 #define N_(text) text
+#define MAX_BRACKETS 10000 /* that open, in a document that is read; the fullest of ours has 703 */
 
 void
 jkb_ha_gone_free (JkbHaGone *gone)
@@ -435,6 +436,18 @@ jkb_ha_bridge_document (GString *out, const JkbConfig *config, GPtrArray *buses,
 
 /* ---- what an older document had ---- */
 
+/* The parser goes deeper with each bracket, and a hostile document could exhaust the stack. Whatever
+ * it takes for a string, it nests no deeper than there are brackets. */
+static gboolean
+has_few_brackets (const char *document)
+{
+  guint n = 0;
+
+  for (const char *c = document; *c != '\0' && n <= MAX_BRACKETS; c++)
+    n += *c == '[' || *c == '{';
+  return n <= MAX_BRACKETS;
+}
+
 /* Returns: (nullable): the components, owned by @parser. */
 static JsonObject *
 parse_components (JsonParser *parser, const char *document)
@@ -442,7 +455,7 @@ parse_components (JsonParser *parser, const char *document)
   JsonObject *root;
   JsonNode *components;
 
-  if (!json_parser_load_from_data (parser, document, -1, NULL)
+  if (!has_few_brackets (document) || !json_parser_load_from_data (parser, document, -1, NULL)
       || !JSON_NODE_HOLDS_OBJECT (json_parser_get_root (parser)))
     return NULL;
   root = json_node_get_object (json_parser_get_root (parser));

@@ -306,6 +306,32 @@ test_no_controls (MqttFixture *f, gconstpointer unused)
   g_assert_cmpstr (replayed, ==, none);
 }
 
+/* Nested deeper than a stack goes, and as many brackets as our fullest document has, which is read. */
+static void
+test_gone_hostile (MqttFixture *f, gconstpointer unused)
+{
+  enum { DEPTH = 500000 };
+  JkbBms *bms = mqtt_fixture_add_bms (f, 1, 32);
+  g_autofree char *minimal = document_of (f, bms);
+  g_autofree char *full = NULL;
+  g_autoptr (GString) deep = g_string_new ("{\"components\":{\"x\":");
+  g_autoptr (GPtrArray) none = NULL;
+  g_autoptr (GPtrArray) gone = NULL;
+
+  for (guint i = 0; i < DEPTH; i++)
+    g_string_append_c (deep, '[');
+  none = jkb_ha_find_gone (deep->str, minimal);
+  g_assert_cmpuint (none->len, ==, 0);
+
+  mqtt_fixture_tell_settings (f, 1);
+  mqtt_fixture_tell_info (f, 1);
+  f->config.homeassistant.entities = JKB_ENTITIES_FULL;
+  f->config.mqtt.commands = f->config.writes.access = JKB_TIER_PROTECTION;
+  full = document_of (f, bms);
+  gone = jkb_ha_find_gone (full, minimal);
+  g_assert_cmpuint (gone->len, >, 100);
+}
+
 /* What was read and can be written now keeps its key and changes its platform: gone once. */
 static void
 test_becomes_control (MqttFixture *f, gconstpointer unused)
@@ -368,6 +394,7 @@ main (int argc, char **argv)
   ADD ("/mqtt/homeassistant/instance", test_instance);
   ADD ("/mqtt/homeassistant/same-name-twice", test_same_name_twice);
   ADD ("/mqtt/homeassistant/gone", test_gone);
+  ADD ("/mqtt/homeassistant/gone-hostile", test_gone_hostile);
   ADD ("/mqtt/homeassistant/controls", test_controls);
   ADD ("/mqtt/homeassistant/no-controls", test_no_controls);
   ADD ("/mqtt/homeassistant/becomes-control", test_becomes_control);
