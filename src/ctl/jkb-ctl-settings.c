@@ -12,8 +12,8 @@
 #include "ctl/jkb-ctl-client.h"
 #include "ctl/jkb-ctl-json.h"
 #include "ctl/jkb-ctl-print.h"
+#include "ctl/jkb-ctl-settings-file.h"
 #include "poll/jkb-setting.h"
-#include "wire/jkb-text.h"
 
 static const JkbCtlColumn columns[] = {
   { N_("SETTING"), FALSE, FALSE },
@@ -122,48 +122,10 @@ print_difference_json (const JkbCtlBms *left, const JkbCtlBms *right)
 
 /* ---- --export ----------------------------------------------------------------------------- */
 
-static void
-append_header (GString *out, const JkbCtlBms *bms)
-{
-  const char *software = jkb_values_get_text (&bms->values[JKB_GROUP_INFO],
-                                              JKB_FIELD_SOFTWARE_VERSION);
-  g_autofree char *name = jkb_ctl_text_safe (bms->name);
-  g_autofree char *model = jkb_ctl_text_safe (bms->model != NULL ? bms->model : "unknown");
-  g_autofree char *firmware = jkb_ctl_text_safe (software != NULL ? software : "unknown");
-  g_autofree char *now = jkb_ctl_time_text (g_get_real_time ());
-
-  g_string_append_printf (out,
-                          "# Settings of a JK BMS; write them with: jkbmsctl apply ID FILE\n"
-                          "# id: %s\n# name: %s\n# model: %s\n# software: %s\n# time: %s\n",
-                          bms->id, name, model, firmware, now);
-}
-
-/* Lines that "apply" reads; what is never written stands in comments. */
-static GString *
-export_text (const JkbCtlBms *bms)
-{
-  GString *out = g_string_new (NULL);
-  const JkbValues *values = &bms->values[JKB_GROUP_SETTINGS];
-
-  append_header (out, bms);
-  for (JkbFieldId id = jkb_group_first (JKB_GROUP_SETTINGS);
-       id < jkb_group_end (JKB_GROUP_SETTINGS); id++)
-    {
-      gboolean writable = jkb_setting_tier (&jkb_fields[id]) != JKB_TIER_NONE;
-
-      if (!jkb_values_is_known (values, id))
-        continue;
-      g_string_append_printf (out, "%s%s=", writable ? "" : "# ", jkb_fields[id].key);
-      jkb_text_append_plain (out, values, id);
-      g_string_append_c (out, '\n');
-    }
-  return out;
-}
-
 static gboolean
 export (const JkbCtlBms *bms, const char *path, GError **error)
 {
-  g_autoptr(GString) text = export_text (bms);
+  g_autoptr(GString) text = jkb_ctl_settings_file_text (bms);
   g_autoptr(GError) reason = NULL;
 
   if (strcmp (path, "-") == 0)

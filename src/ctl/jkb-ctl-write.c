@@ -6,7 +6,6 @@
 #include "config.h"
 
 #include <glib/gi18n.h>
-#include <glib/gstdio.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -14,8 +13,7 @@
 #include "ctl/jkb-ctl-plan.h"
 #include "ctl/jkb-ctl-print.h"
 #include "ctl/jkb-ctl-question.h"
-
-#define FILE_MAX_BYTES 65536
+#include "ctl/jkb-ctl-settings-file.h"
 
 /* What all of them can be told. */
 typedef struct
@@ -83,52 +81,6 @@ jkb_ctl_verb_set (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv)
 
 /* ---- apply -------------------------------------------------------------------------------- */
 
-/* The whole file, or what comes on stdin for "-". */
-static char *
-read_file (const char *path, GError **error)
-{
-  gboolean is_stdin = strcmp (path, "-") == 0;
-  FILE *file = is_stdin ? stdin : g_fopen (path, "re");
-  g_autofree char *text = g_malloc (FILE_MAX_BYTES + 2);
-  int problem = errno;
-  gsize n = 0;
-
-  if (file != NULL)
-    {
-      n = fread (text, 1, FILE_MAX_BYTES + 1, file);
-      problem = ferror (file) ? errno : n > FILE_MAX_BYTES ? EFBIG : 0;
-      if (!is_stdin)
-        fclose (file);
-    }
-  if (file == NULL || problem != 0)
-    {
-      g_set_error (error, JKB_CTL_ERROR, JKB_CTL_FAILED, _("cannot read %s: %s"), path,
-                   g_strerror (problem));
-      return NULL;
-    }
-  text[n] = '\0';
-  if (strlen (text) == n && g_utf8_validate (text, n, NULL))
-    return g_steal_pointer (&text);
-  g_set_error (error, JKB_CTL_ERROR, JKB_CTL_FAILED, _("%s is not a text of KEY=VALUE lines"),
-               path);
-  return NULL;
-}
-
-static void
-add_lines (JkbCtlPlan *plan, const char *path, const char *text)
-{
-  g_auto (GStrv) lines = g_strsplit (text, "\n", -1);
-
-  for (guint i = 0; lines[i] != NULL; i++)
-    {
-      g_autofree char *where = g_strdup_printf ("%s:%u", path, i + 1);
-      const char *line = g_strstrip (lines[i]);
-
-      if (*line != '\0' && *line != '#')
-        jkb_ctl_plan_add (plan, line, where, TRUE);
-    }
-}
-
 int
 jkb_ctl_verb_apply (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv)
 {
@@ -142,14 +94,14 @@ jkb_ctl_verb_apply (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv)
 
   if (!parse_wishes (ctl, verb, &wishes, &argc, &argv, &status))
     return status;
-  text = read_file (argv[1], &error);
+  text = jkb_ctl_settings_file_read (argv[1], &error);
   if (text == NULL)
     return jkb_ctl_fail (ctl, error);
   bms = jkb_ctl_fetch_settings (ctl, argv[0], &model, &error);
   if (bms == NULL)
     return jkb_ctl_fail (ctl, error);
   plan = jkb_ctl_plan_new (bms);
-  add_lines (plan, argv[1], text);
+  jkb_ctl_settings_file_add (plan, argv[1], text);
   return carry_out (ctl, plan, &wishes, TRUE);
 }
 

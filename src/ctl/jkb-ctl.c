@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "core/jkb-error.h"
+#include "ctl/jkb-ctl-print.h"
 
 G_DEFINE_QUARK (jkb-ctl-error-quark, jkb_ctl_error)
 
@@ -158,9 +159,11 @@ int
 jkb_ctl_fail (JkbCtl *ctl, const GError *error)
 {
   g_autoptr(GError) plain = g_error_copy (error);
+  g_autofree char *text = NULL;
 
   g_dbus_error_strip_remote_error (plain);
   g_strdelimit (plain->message, "\r\n", ' ');
+  text = jkb_ctl_text_safe (plain->message); /* a stranger's file, say, can be quoted in it */
   if (is_absence (error) && ctl->bus_type == G_BUS_TYPE_SYSTEM)
     g_printerr (_("jkbmsctl: jkbmsd is not running; start it with “systemctl start jkbmsd”\n"));
   else if (is_absence (error))
@@ -171,6 +174,6 @@ jkb_ctl_fail (JkbCtl *ctl, const GError *error)
            || g_error_matches (error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT))
     g_printerr (_("jkbmsctl: jkbmsd does not answer; see “systemctl status jkbmsd”\n"));
   else
-    g_printerr ("jkbmsctl: %s\n", plain->message);
+    g_printerr ("jkbmsctl: %s\n", text);
   return jkb_ctl_exit_code (error);
 }

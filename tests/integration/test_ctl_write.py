@@ -244,6 +244,17 @@ class ApplyTest(Base):
         self.fails(1, "too large|too big", "apply", "garage_1",
                    self.write("big", "#" + 70000 * "x"), "--yes")
 
+    def test_a_file_that_speaks_to_the_terminal(self):
+        """Whoever wrote the file must not write on the screen of who reads it."""
+        self.start_mock()
+        file = self.write("some.conf", "\x1b[2J\x1b]0;owned\x07=1\nbalancer=\x1b[31mon\u009b5m\u202e\n")
+        status, out, err = ctl(self.bus, "apply", "garage_1", file, "--yes")
+        self.assertEqual((status, out), (2, ""))
+        self.assertEqual(len(err.splitlines()), 2)
+        self.assertIn("[2J", err)
+        for character in "\x1b\x07\u009b\u202e":
+            self.assertNotIn(character, err)
+
     def test_stdin(self):
         self.start_mock()
         with open(self.write("some.conf", "balancer=off\n"), "rb") as file:
