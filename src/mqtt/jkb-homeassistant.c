@@ -452,17 +452,24 @@ has_few_brackets (const char *document)
 static JsonObject *
 parse_components (JsonParser *parser, const char *document)
 {
-  JsonObject *root;
-  JsonNode *components;
+  JsonNode *root, *components;
 
-  if (!has_few_brackets (document) || !json_parser_load_from_data (parser, document, -1, NULL)
-      || !JSON_NODE_HOLDS_OBJECT (json_parser_get_root (parser)))
+  if (!has_few_brackets (document) || !json_parser_load_from_data (parser, document, -1, NULL))
     return NULL;
-  root = json_node_get_object (json_parser_get_root (parser));
-  components = json_object_get_member (root, "components");
+  root = json_parser_get_root (parser); /* NULL: blanks are no error to it */
+  if (root == NULL || !JSON_NODE_HOLDS_OBJECT (root))
+    return NULL;
+  components = json_object_get_member (json_node_get_object (root), "components");
   return components != NULL && JSON_NODE_HOLDS_OBJECT (components)
              ? json_node_get_object (components)
              : NULL;
+}
+
+/* As all our keys and platforms are; whoever put the document there may have had other ideas. */
+static gboolean
+is_plain (const char *text)
+{
+  return text[0] != '\0' && text[strspn (text, "abcdefghijklmnopqrstuvwxyz0123456789_")] == '\0';
 }
 
 static const char *
@@ -508,7 +515,8 @@ jkb_ha_find_gone (const char *old, const char *document)
       const char *platform = platform_of (component);
       JkbHaGone *entry;
 
-      if (platform == NULL || g_strcmp0 (platform, platform_of_member (now, key)) == 0)
+      if (platform == NULL || !is_plain (platform) || !is_plain (key)
+          || g_strcmp0 (platform, platform_of_member (now, key)) == 0)
         continue;
       entry = g_new0 (JkbHaGone, 1);
       entry->key = g_strdup (key);

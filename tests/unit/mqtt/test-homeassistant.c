@@ -306,7 +306,8 @@ test_no_controls (MqttFixture *f, gconstpointer unused)
   g_assert_cmpstr (replayed, ==, none);
 }
 
-/* Nested deeper than a stack goes, and as many brackets as our fullest document has, which is read. */
+/* Nested deeper than a stack goes; keys that are not ours and no text; and as many brackets as our
+ * fullest document has, which is read. */
 static void
 test_gone_hostile (MqttFixture *f, gconstpointer unused)
 {
@@ -316,12 +317,22 @@ test_gone_hostile (MqttFixture *f, gconstpointer unused)
   g_autofree char *full = NULL;
   g_autoptr (GString) deep = g_string_new ("{\"components\":{\"x\":");
   g_autoptr (GPtrArray) none = NULL;
+  g_autoptr (GPtrArray) blank = NULL;
+  g_autoptr (GPtrArray) strange = NULL;
   g_autoptr (GPtrArray) gone = NULL;
 
   for (guint i = 0; i < DEPTH; i++)
     g_string_append_c (deep, '[');
   none = jkb_ha_find_gone (deep->str, minimal);
   g_assert_cmpuint (none->len, ==, 0);
+  blank = jkb_ha_find_gone (" \n", minimal);
+  g_assert_cmpuint (blank->len, ==, 0);
+  strange = jkb_ha_find_gone ("{\"components\":{\"\\ud800x\":{\"platform\":\"sensor\",\"a\":1},"
+                              "\"b\":{\"platform\":\"\\u0007\",\"a\":1},"
+                              "\"old\":{\"platform\":\"sensor\",\"a\":1}}}",
+                              minimal);
+  g_assert_cmpuint (strange->len, ==, 1);
+  g_assert_cmpstr (((JkbHaGone *) strange->pdata[0])->key, ==, "old");
 
   mqtt_fixture_tell_settings (f, 1);
   mqtt_fixture_tell_info (f, 1);
