@@ -137,11 +137,11 @@ sanitizer_works ()
 fuzz ()
 {
   local name=$1 corpus=build/corpus/$1
-  local -a seeds=()
+  local -a options=()
   mkdir -p "$corpus"
-  [ ! -d "tests/fuzz/corpus/$name" ] || seeds=("tests/fuzz/corpus/$name")
+  [ ! -f "tests/fuzz/dict/$name.dict" ] || options=("-dict=tests/fuzz/dict/$name.dict")
   $no_aslr "build/asan/tests/fuzz/$name" -max_total_time=$fuzz_seconds -print_final_stats=1 \
-    -artifact_prefix="build/corpus/$name-" "$corpus" "${seeds[@]}"
+    -artifact_prefix="build/corpus/$name-" "${options[@]}" "$corpus" "tests/fuzz/corpus/$name"
 }
 
 # All of them, as many at a time as there are cores.

@@ -7,9 +7,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "fuzz-input.h"
 #include "poll/jkb-setting.h"
-
-int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
 
 static void
 check_taken (const JkbField *field, gint64 raw)

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT
  * SPDX-FileCopyrightText: the jkbmsd contributors
  *
- * Anything that a bus can say, cut in any way, with any clock: stream, decoder, plausibility and
- * text. Beside the sanitizers, what must always hold is asserted. The first bytes of an input say
- * how the rest is fed; the mutator puts records in whose checks are right, since chance never
- * would.
+ * Anything that a bus can say, cut in any way, with any clock: framer, attribution, decoder,
+ * plausibility and text. Beside the sanitizers, what must always hold is asserted, and the records
+ * are those that the slow splitter finds. The first bytes of an input say how the rest is fed; the
+ * mutator puts records in whose checks are right, since chance never would.
  */
 #include <stdint.h>
 #include <string.h>
 
+#include "fuzz-input.h"
+#include "slow-splitter.h"
+#include "strict-json.h"
 #include "wire/jkb-crc.h"
 #include "wire/jkb-decode.h"
 #include "wire/jkb-secret.h"
@@ -19,7 +22,6 @@
 
 size_t LLVMFuzzerMutate (uint8_t *data, size_t size, size_t max_size);
 size_t LLVMFuzzerCustomMutator (uint8_t *data, size_t size, size_t max_size, unsigned int seed);
-int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
 
 static void
 check_values (const JkbEvent *event)
@@ -38,7 +40,9 @@ check_values (const JkbEvent *event)
           jkb_text_append_member (json, &values, id);
           jkb_text_append_plain (plain, &values, id);
         }
-      g_assert_true (g_utf8_validate (json->str, (gssize) json->len, NULL));
+      g_string_append_c (json, '}');
+      g_assert_true (strict_json_is_good (json->str, json->len));
+      g_string_assign (json, "{");
       jkb_plausible_values (event->bytes, &values);
     }
   /* What was judged once is possible. */
@@ -82,22 +86,50 @@ take_events (JkbStream *stream, gint64 now_us)
   g_assert_cmpuint (jkb_stream_missing (stream), <=, 608);
 }
 
-int
-LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
+static gsize piece_size;
+
+static gsize
+one_piece (void)
 {
-  g_autoptr(JkbStream) stream = NULL;
+  return piece_size;
+}
+
+/* Not a record more, and none less, than the splitter finds that was written independently. */
+static void
+check_records (const uint8_t *bytes, size_t n_bytes)
+{
+  g_autofree char *slow = slow_splitter_events (bytes, n_bytes);
+  g_autofree char *fast = slow_splitter_of_stream (bytes, n_bytes, one_piece);
+
+  g_assert_cmpstr (fast, ==, slow);
+}
+
+/* What a capture is made of: no secret is left, nothing else is touched. */
+static void
+check_filter (const uint8_t *bytes, size_t n_bytes)
+{
   JkbSecretFilter filter = { 0 };
+  g_autofree guint8 *copy = g_memdup2 (bytes, n_bytes);
+
+  for (gsize at = 0; at < n_bytes; at += piece_size)
+    jkb_secret_filter (&filter, copy + at, MIN (piece_size, n_bytes - at));
+  for (gsize at = 0; at + JKB_FRAME_SIZE <= n_bytes; at++)
+    if (memcmp (bytes + at, "\x55\xaa\xeb\x90\x03", 5) == 0)
+      for (gsize i = at + 46; i < at + 78; i++)
+        g_assert_cmpuint (copy[i], ==, 0);
+}
+
+static void
+feed (JkbStream *stream, const uint8_t *data, size_t size)
+{
   gint64 now_us = 1000000;
   gsize at = N_CONTROL;
 
-  if (size < N_CONTROL)
-    return 0;
-  stream = jkb_stream_new (data[0] % 3);
   while (at < size)
     {
       gsize room;
       guint8 *place = jkb_stream_reserve (stream, &room);
-      gsize n = MIN (1 + (gsize) data[1] * 4, size - at);
+      gsize n = MIN (piece_size, size - at);
 
       g_assert_cmpuint (room, >=, 1);
       n = MIN (n, room);
@@ -114,13 +146,25 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   jkb_stream_finish (stream);
   take_events (stream, now_us);
   g_assert_cmpuint (jkb_stream_undecided (stream), ==, G_MAXUINT64);
+}
 
-  {
-    g_autofree guint8 *copy = g_malloc (size);
+int
+LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
+{
+  g_autoptr(JkbStream) stream = NULL;
 
-    memcpy (copy, data, size);
-    jkb_secret_filter (&filter, copy, size);
-  }
+  if (size < N_CONTROL)
+    return 0;
+  piece_size = 1 + (gsize) data[1] * 4;
+  stream = jkb_stream_new (data[0] % 3);
+  feed (stream, data, size);
+  if (data[0] & 0x80) /* after a reconnect nothing of before counts */
+    {
+      jkb_stream_reset (stream);
+      feed (stream, data, size);
+    }
+  check_records (data + N_CONTROL, size - N_CONTROL);
+  check_filter (data + N_CONTROL, size - N_CONTROL);
   return 0;
 }
 

@@ -9,8 +9,7 @@
 
 #include "bus/jkb-transport.h"
 #include "core/jkb-forms.h"
-
-int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
+#include "fuzz-input.h"
 
 static void
 check_error (gboolean good, const GError *error)
