@@ -45,10 +45,9 @@ for job in "${jobs[@]}"; do
 done
 
 "llvm-profdata$suffix" merge -sparse -o $dir/all.profdata $dir/profiles/*.profraw
-objects=()
-for target in "${targets[@]}"; do
+objects=("$dir/${targets[0]}")
+for target in "${targets[@]:1}"; do
   objects+=(-object "$dir/$target")
 done
-"llvm-cov$suffix" export -summary-only -instr-profile=$dir/all.profdata "${objects[@]}" \
-  src/wire src/core >$dir/summary.json
+"llvm-cov$suffix" export -summary-only -instr-profile=$dir/all.profdata "${objects[@]}" >$dir/summary.json
 scripts/coverage-table.py $dir/summary.json

@@ -84,6 +84,14 @@ check_config (const JkbConfig *config)
 
 /* ---- values of one group, in and out by each way ---- */
 
+static void
+check_error (const GError *error)
+{
+  g_assert_true (error->domain == JKB_ERROR);
+  g_assert_cmpuint (strlen (error->message), >, 3);
+  g_assert_true (g_utf8_validate (error->message, -1, NULL));
+}
+
 /* What an option says of its value is what sets it. */
 static void
 check_option (const JkbOption *option, gconstpointer section)
@@ -124,7 +132,23 @@ check_options (const JkbConfig *config)
 
 /* ---- changes ---- */
 
-/* "set GROUP|KEY|TEXT", "reset GROUP|KEY", "add NAME", "remove NAME", "password FILE". */
+/* As a property is set over D-Bus: @text is a value in GVariant's text form. */
+static gboolean
+set_variant (JkbConfigEdit *edit, const char *group, const char *key, const char *text,
+             GError **error)
+{
+  g_autoptr (GVariant) value = g_variant_parse (NULL, text, NULL, NULL, NULL);
+  const JkbOption *option = jkb_option_find (group, key);
+  g_autofree char *taken = NULL;
+
+  if (value == NULL || option == NULL)
+    return TRUE;
+  taken = jkb_option_text_from_variant (option, value, error);
+  return taken != NULL && jkb_config_edit_set (edit, group, key, taken, error);
+}
+
+/* "sGROUP|KEY|TEXT" sets, "vGROUP|KEY|VARIANT" too, "rGROUP|KEY" resets, "aNAME" adds a bus, "dNAME"
+ * removes one, anything else stores a password. */
 static gboolean
 change (JkbConfigEdit *edit, const char *line, GError **error)
 {
@@ -137,6 +161,8 @@ change (JkbConfigEdit *edit, const char *line, GError **error)
     {
     case 's':
       return jkb_config_edit_set (edit, group, key, text, error);
+    case 'v':
+      return set_variant (edit, group, key, text, error);
     case 'r':
       return jkb_config_edit_reset (edit, group, key, error);
     case 'a':
@@ -147,14 +173,6 @@ change (JkbConfigEdit *edit, const char *line, GError **error)
       jkb_config_edit_set_password_file (edit, "/var/lib/jkbmsd/mqtt-password");
       return TRUE;
     }
-}
-
-static void
-check_error (const GError *error)
-{
-  g_assert_true (error->domain == JKB_ERROR);
-  g_assert_cmpuint (strlen (error->message), >, 3);
-  g_assert_true (g_utf8_validate (error->message, -1, NULL));
 }
 
 /* Returns: (nullable): the configuration with all changes; every third line is an edit of its own. */

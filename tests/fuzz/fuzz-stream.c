@@ -6,22 +6,67 @@
  * are those that the slow splitter finds. The first bytes of an input say how the rest is fed; the
  * mutator puts records in whose checks are right, since chance never would.
  */
+#include <math.h>
 #include <stdint.h>
 #include <string.h>
 
 #include "fuzz-input.h"
 #include "slow-splitter.h"
 #include "strict-json.h"
+#include "wire/jkb-alarm.h"
 #include "wire/jkb-crc.h"
 #include "wire/jkb-decode.h"
+#include "wire/jkb-framer.h"
 #include "wire/jkb-secret.h"
 #include "wire/jkb-stream.h"
 #include "wire/jkb-text.h"
 
-#define N_CONTROL 3 /* clock, size of the pieces, gaps */
+#define N_CONTROL 3 /* clock and flags, size of the pieces, gaps in ms */
+#define CLOCKS 3    /* of the first byte */
+#define OWN 0x20    /* requests at the beginning of a piece are ours, and not seen on the bus */
+#define LONG 0x40   /* once more until the buffer has turned round */
+#define RESET 0x80  /* once more after a reconnect */
 
 size_t LLVMFuzzerMutate (uint8_t *data, size_t size, size_t max_size);
 size_t LLVMFuzzerCustomMutator (uint8_t *data, size_t size, size_t max_size, unsigned int seed);
+
+/* What others make of single values. */
+static void
+check_fields (const JkbValues *values)
+{
+  const JkbValues copy = *values;
+  char name[JKB_DBUS_NAME_MAX];
+
+  for (JkbFieldId id = jkb_group_first (values->group); id < jkb_group_end (values->group); id++)
+    {
+      const JkbField *field = &jkb_fields[id];
+
+      g_assert_true (jkb_values_field_equal (values, &copy, id));
+      jkb_field_dbus_name (field, name);
+      g_assert_true (g_ascii_isupper (name[0]) && strlen (name) < sizeof name);
+      if (field->kind == JKB_KIND_NUMBER)
+        g_assert_true (jkb_values_is_known (values, id)
+                       == !isnan (jkb_values_get_double (values, id)));
+    }
+}
+
+static void
+check_alarms (const JkbValues *values)
+{
+  gint64 mask = values->group == JKB_GROUP_LIVE ? jkb_values_get (values, JKB_FIELD_ERRORS_BITMASK)
+                                                : JKB_UNKNOWN;
+
+  if (mask == JKB_UNKNOWN)
+    return;
+  g_assert_cmpuint (jkb_alarm_problems ((guint32) mask) & ~(guint32) mask, ==, 0);
+  for (guint bit = 0; bit < JKB_N_ALARM_BITS; bit++)
+    if ((mask & 1u << bit) != 0)
+      {
+        g_assert_cmpuint (strlen (jkb_alarm_key (bit)), >, 4);
+        g_assert_true ((jkb_alarm_label (bit) == NULL) == (bit > 28));
+        g_assert_nonnull (jkb_severity_name (jkb_alarm_severity (bit)));
+      }
+}
 
 static void
 check_values (const JkbEvent *event)
@@ -45,6 +90,8 @@ check_values (const JkbEvent *event)
       g_string_assign (json, "{");
       jkb_plausible_values (event->bytes, &values);
     }
+  check_fields (&values);
+  check_alarms (&values);
   /* What was judged once is possible. */
   g_assert_cmpuint (jkb_plausible_values (event->bytes, &values), ==, 0);
 }
@@ -119,30 +166,56 @@ check_filter (const uint8_t *bytes, size_t n_bytes)
         g_assert_cmpuint (copy[i], ==, 0);
 }
 
-static void
-feed (JkbStream *stream, const uint8_t *data, size_t size)
+/* The length of the request at @bytes, as a master would send it; 0: none. */
+static gsize
+request_length (const uint8_t *bytes, gsize n_bytes)
 {
-  gint64 now_us = 1000000;
+  gsize length = n_bytes < 2             ? 0
+                 : bytes[1] == 0x10      ? JKB_REQUEST_SIZE
+                 : bytes[1] == 0x03      ? JKB_ACK_SIZE
+                                         : 0;
+
+  return length > 0 && length <= n_bytes && jkb_crc16_is_good (bytes, length) ? length : 0;
+}
+
+static gint64
+feed (JkbStream *stream, const uint8_t *data, size_t size, gint64 now_us)
+{
   gsize at = N_CONTROL;
 
   while (at < size)
     {
       gsize room;
       guint8 *place = jkb_stream_reserve (stream, &room);
-      gsize n = MIN (piece_size, size - at);
+      gsize own = (data[0] & OWN) != 0 ? request_length (data + at, size - at) : 0;
+      gsize n = own > 0 ? own : MIN (piece_size, size - at);
 
       g_assert_cmpuint (room, >=, 1);
       n = MIN (n, room);
-      memcpy (place, data + at, n);
-      jkb_stream_commit (stream, n, now_us);
+      if (own > 0)
+        jkb_stream_sent (stream, data + at, own, now_us);
+      else
+        {
+          memcpy (place, data + at, n);
+          jkb_stream_commit (stream, n, now_us);
+        }
       at += n;
       take_events (stream, now_us);
       now_us += data[2] * 1000;
       if (jkb_stream_deadline (stream) <= now_us)
         take_events (stream, now_us);
-      if (data[2] == 255 && n % 7 == 0)
-        jkb_stream_sent (stream, data + at - n, n, now_us);
     }
+  return now_us;
+}
+
+static void
+feed_all (JkbStream *stream, const uint8_t *data, size_t size)
+{
+  guint rounds = (data[0] & LONG) != 0 ? 2 * JKB_FRAMER_BUFFER / (guint) size + 1 : 1;
+  gint64 now_us = 1000000;
+
+  for (guint i = 0; i < MIN (rounds, 20); i++)
+    now_us = feed (stream, data, size, now_us);
   jkb_stream_finish (stream);
   take_events (stream, now_us);
   g_assert_cmpuint (jkb_stream_undecided (stream), ==, G_MAXUINT64);
@@ -156,12 +229,12 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   if (size < N_CONTROL)
     return 0;
   piece_size = 1 + (gsize) data[1] * 4;
-  stream = jkb_stream_new (data[0] % 3);
-  feed (stream, data, size);
-  if (data[0] & 0x80) /* after a reconnect nothing of before counts */
+  stream = jkb_stream_new (data[0] % CLOCKS);
+  feed_all (stream, data, size);
+  if ((data[0] & RESET) != 0) /* nothing of before counts */
     {
       jkb_stream_reset (stream);
-      feed (stream, data, size);
+      feed_all (stream, data, size);
     }
   check_records (data + N_CONTROL, size - N_CONTROL);
   check_filter (data + N_CONTROL, size - N_CONTROL);

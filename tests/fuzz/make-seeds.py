@@ -62,6 +62,14 @@ def frame(kind, fill=0, **texts):
     return bytes(data) + bytes([sum(data) & 0xff])
 
 
+def live(ticks):
+    """A live frame whose clock says so many tenths of a second."""
+    data = bytearray(frame(1))
+    data[246:250] = struct.pack("<I", ticks)
+    data[299] = sum(data[:299]) & 0xff
+    return bytes(data)
+
+
 def info_frame():
     return frame(3, _6=b"JK_PB2A16S20P", _22=b"15A", _30=b"15.41", _46=b"name", _62=b"1234",
                  _78=b"250102", _86=b"4041234567", _102=b"user\xffdata", _118=b"password")
@@ -98,6 +106,14 @@ def streams(sim):
     yield "all-ones", request(1, 0x161E) + frame(2, 0xff) + ack(1, 0x161E) + full + ack(1, 0x1620)
     yield "all-zeros", frame(1) + ack(15, 0x1620) + frame(2) + frame(4) + frame(5) + frame(9)
     yield "conflict", request(1, 0x1620) + frame(1) + ack(2, 0x1620)
+    settings = bytearray(frame(2))
+    settings[270] = 1
+    settings[299] = sum(settings[:299]) & 0xff
+    yield "conflict-settings", request(2, 0x161E) + bytes(settings) + ack(2, 0x161E) + bytes(settings)
+    yield "presets", b"".join(request(1, register) + frame(kind) + ack(1, register) for register, kind in
+                              ((0x160A, 2), (0x160C, 2), (0x160E, 2), (0x1624, 4), (0x1622, 5)))
+    yield "clocks", b"".join(request(1, 0x1620) + live(ticks) + ack(address, 0x1620) for address, ticks in
+                             ((1, 1000), (2, 500000), (1, 500010), (2, 1010), (1, 1020)))
     yield "bad-sums", frame(1)[:299] + b"\x01" + info_frame()[:299] + b"\x01" + frame(1)
     yield "modbus", (read_request(1, 0x1438, 2) + read_response(1, b"\x11\x22\x33\x44")
                      + read_request(1, 0x1428, 60) + read_response(1, bytes(range(1, 121)))
@@ -109,15 +125,23 @@ def streams(sim):
     yield "modbus-tcp", b"\0\1\0\0\0\6\1\3\x14\x38\0\2" * 12
 
 
+def clock_byte(timing, flags):
+    """A byte with these flags that is timing modulo 3."""
+    return next(byte for byte in range(flags, flags + 32) if byte % 3 == timing)
+
+
 def make_wire(sim):
     for number, (name, data) in enumerate(streams(sim)):
         write("fuzz-decode", name, data)
         for timing in range(3):
-            # clock, size of the pieces, gap in ms; bit 7 of the clock: once more after a reset
-            control = bytes([timing | (0x80 if number % 2 else 0), (1, 20, 255)[(timing + number) % 3],
+            # See fuzz-stream.c: clock and flags, size of the pieces, gaps in ms.
+            flags = (0, 0x20, 0x40, 0x80)[(number + timing) % 4]
+            control = bytes([clock_byte(timing, flags), (1, 20, 255)[(timing + number) % 3],
                              (0, 1, 255)[(timing + number // 3) % 3]])
-            if timing == number % 3 or name in ("master", "conflict", "all-ones"):
+            if timing == number % 3 or name in ("master", "conflict", "all-ones", "clocks", "modbus", "presets"):
                 write("fuzz-stream", f"{name}-{timing}", control + data)
+    write("fuzz-stream", "own-requests", bytes([clock_byte(0, 0x20), 2, 0]) + dict(streams(sim))["modbus"])
+    write("fuzz-stream", "own-triggers", bytes([clock_byte(0, 0x20), 255, 1]) + dict(streams(sim))["info"])
     for group in range(3):
         write("fuzz-frame", f"group-{group}", bytes([group, 4]) + b"\x55\xaa\xeb\x90" + bytes(range(256)))
         write("fuzz-frame", f"ones-{group}", bytes([group, 0]) + b"\xff" * 400)
@@ -332,6 +356,27 @@ def make_config():
     seed("bad", BAD_LINES)
     seed("marks", "\ufeff" + SMALL.replace("\n", "\r\n") + "\0\n")
     write("fuzz-config", "latin", b"[bms garage_1]\nname=K\xfcche\n")
+    seed("ports", """[bus a]
+uri=serial:/etc/hostname
+[bus b]
+uri=replay:/nowhere
+[bus c]
+uri=replay:/etc/hostname?speed=2
+mode=poll
+[bus d]
+uri=tcp:gateway:1
+[bus e]
+uri=tcp:gateway:1
+[bus f]
+uri=serial:/dev/null
+[bus g]
+uri=serial:/dev/../dev/null
+[mqtt]
+uri=mqtts://broker
+password-file=/etc/passwd
+password-credential=x
+client-id=xyz
+""")
     seed("two-files", GOOD, "[bus garage]\nbaud=4800\nmode=sometimes\n[bus loft]\nuri=serial:/dev/ttyUSB0\n")
     seed("overlay", GOOD, "", OVERLAY)
     seed("overlay-newer", SMALL, "", OVERLAY.replace("format=1", "format=2"))
@@ -347,6 +392,10 @@ def make_config():
     seed("change-conflict", SMALL, "", "", "sbus garage|reconnect-min|60\n")
     seed("change-remove", SMALL, "", "", "sbms garage_2|name|x\ndgarage\nagarage\nsbus garage|uri|tcp:h:1\n")
     seed("change-restore", SMALL, "", "", "dgarage\nrbus garage|\n")
+    forms = ("true", "byte 7", "int16 -1", "uint16 9600", "int32 -1", "uint32 0", "int64 5",
+             "uint64 99999999999", "0.5", "@d nan", "-1.0", "<'x'>", "<<uint32 3>>", "['a','b']", "('x', 1)")
+    for key in ("baud", "reply-timeout", "enabled", "mode", "uri"):
+        seed(f"variants-{key}", SMALL, "", "", "".join(f"vbus garage|{key}|{form}\n" for form in forms))
     for number, (section, key, default) in enumerate(options()):
         name = {"BUS": "bus garage", "BMS": "bms garage_1", "BANK": "bank house"}.get(section, section.lower())
         write("fuzz-config", f"key-{number:02}", SEPARATOR.join(
