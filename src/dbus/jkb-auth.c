@@ -16,11 +16,16 @@
 #define POLKIT_ALLOW_USER_INTERACTION 1u
 #define NO_TIMEOUT G_MAXINT /* a user types a password: as long as it takes */
 
+/* Questions of one user that may wait at a time: with an agent of his own that never answers, he
+ * could make us keep any number. */
+#define MAX_QUESTIONS 16
+
 typedef struct
 {
   JkbAuthPolicy policy;
   GDBusConnection *connection;
   char *sender;
+  guint32 uid; /* of the sender, once it is known */
   char *action;
   GVariant *details;
   gboolean interactive;
@@ -46,6 +51,30 @@ deny (GTask *task, const char *format, const char *detail)
   g_task_return_new_error (task, JKB_ERROR, JKB_ERROR_NOT_AUTHORIZED, "%s", message);
 }
 
+/* uid → questions that wait for polkit; nobody's when there are none. */
+static GHashTable *questions;
+
+static guint
+count_questions (guint32 uid)
+{
+  return questions == NULL
+             ? 0
+             : GPOINTER_TO_UINT (g_hash_table_lookup (questions, GUINT_TO_POINTER (uid)));
+}
+
+static void
+set_questions (guint32 uid, guint n)
+{
+  if (questions == NULL)
+    questions = g_hash_table_new (NULL, NULL);
+  if (n > 0)
+    g_hash_table_insert (questions, GUINT_TO_POINTER (uid), GUINT_TO_POINTER (n));
+  else
+    g_hash_table_remove (questions, GUINT_TO_POINTER (uid));
+  if (g_hash_table_size (questions) == 0)
+    g_clear_pointer (&questions, g_hash_table_unref);
+}
+
 /* The answer is (bba{ss}): authorised, could be after asking the user, details. */
 static void
 on_polkit_answer (GObject *source, GAsyncResult *result, gpointer user_data)
@@ -58,6 +87,7 @@ on_polkit_answer (GObject *source, GAsyncResult *result, gpointer user_data)
   gboolean authorized = FALSE;
   gboolean challenge = FALSE;
 
+  set_questions (check->uid, count_questions (check->uid) - 1);
   if (reply == NULL)
     {
       g_dbus_error_strip_remote_error (error);
@@ -80,6 +110,15 @@ ask_polkit (GTask *task)
   Check *check = g_task_get_task_data (task);
   GVariantBuilder subject;
 
+  if (count_questions (check->uid) >= MAX_QUESTIONS)
+    {
+      g_task_return_new_error (task, JKB_ERROR, JKB_ERROR_BUSY,
+                               "%d calls of yours wait for polkit already; answer its questions "
+                               "first",
+                               MAX_QUESTIONS);
+      return;
+    }
+  set_questions (check->uid, count_questions (check->uid) + 1);
   g_variant_builder_init (&subject, G_VARIANT_TYPE_VARDICT);
   g_variant_builder_add (&subject, "{sv}", "name", g_variant_new_string (check->sender));
   g_dbus_connection_call (check->connection, POLKIT_NAME, POLKIT_PATH, POLKIT_INTERFACE,
@@ -100,7 +139,6 @@ on_caller_known (GObject *source, GAsyncResult *result, gpointer user_data)
   g_autoptr (GVariant) reply
       = g_dbus_connection_call_finish (G_DBUS_CONNECTION (source), result, &error);
   Check *check = g_task_get_task_data (task);
-  guint32 uid = 0;
 
   if (reply == NULL)
     {
@@ -108,8 +146,8 @@ on_caller_known (GObject *source, GAsyncResult *result, gpointer user_data)
       deny (task, "Call again: the D-Bus daemon does not say who calls:", error->message);
       return;
     }
-  g_variant_get (reply, "(u)", &uid);
-  if (uid == 0 || (check->policy == JKB_AUTH_SAME_USER && uid == getuid ()))
+  g_variant_get (reply, "(u)", &check->uid);
+  if (check->uid == 0 || (check->policy == JKB_AUTH_SAME_USER && check->uid == getuid ()))
     g_task_return_boolean (task, TRUE);
   else if (check->policy == JKB_AUTH_POLKIT)
     ask_polkit (task);

@@ -26,13 +26,13 @@ typedef enum
  * @details: (nullable) (transfer floating): a{ss} for polkit's message
  *
  * polkit may ask the user when the caller's message allows interaction; then it takes as long as
- * the user takes.
+ * the user takes. Few questions of one user wait at a time; further ones end with %JKB_ERROR_BUSY.
  */
 void jkb_auth_check_async (JkbAuthPolicy policy, GDBusMethodInvocation *invocation,
                            const char *action, GVariant *details, GCancellable *cancellable,
                            GAsyncReadyCallback callback, gpointer user_data);
 
-/* Returns: %FALSE with %JKB_ERROR_NOT_AUTHORIZED when the answer is no. */
+/* Returns: %FALSE with %JKB_ERROR_NOT_AUTHORIZED when the answer is no, or with %JKB_ERROR_BUSY. */
 gboolean jkb_auth_check_finish (GAsyncResult *result, GError **error);
 
 G_END_DECLS

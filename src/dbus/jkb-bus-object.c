@@ -162,7 +162,7 @@ start_capture (JkbXmlCall *call, GVariant *parameters, GError **error)
   int fd = -1;
 
   g_variant_get (parameters, "(h)", &handle);
-  if (fds != NULL && handle < g_unix_fd_list_get_length (fds))
+  if (fds != NULL && handle >= 0 && handle < g_unix_fd_list_get_length (fds))
     fd = g_unix_fd_list_get (fds, handle, NULL);
   if (fd < 0)
     g_set_error_literal (error, JKB_ERROR, JKB_ERROR_INVALID_ARGUMENT,

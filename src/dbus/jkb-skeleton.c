@@ -7,7 +7,13 @@
 
 #include <string.h>
 
+#include "core/jkb-error.h"
+
 #define PROPERTIES "org.freedesktop.DBus.Properties"
+
+/* Everybody may call, a call is kept while polkit asks, and D-Bus lets 128 MiB pass. All settings of
+ * a BMS together are 4 KiB. */
+#define MAX_ARGUMENTS (64 * 1024)
 
 typedef struct
 {
@@ -110,7 +116,11 @@ on_method_call (GDBusConnection *connection, const char *sender, const char *pat
 {
   JkbSkeleton *self = JKB_SKELETON (user_data);
 
-  if (strcmp (interface, PROPERTIES) == 0 && JKB_SKELETON_GET_CLASS (self)->set != NULL)
+  if (g_variant_get_size (parameters) > MAX_ARGUMENTS)
+    g_dbus_method_invocation_return_error (invocation, JKB_ERROR, JKB_ERROR_INVALID_ARGUMENT,
+                                           "The arguments are longer than %d KiB; give fewer",
+                                           MAX_ARGUMENTS / 1024);
+  else if (strcmp (interface, PROPERTIES) == 0 && JKB_SKELETON_GET_CLASS (self)->set != NULL)
     set_property (self, parameters, invocation);
   else
     JKB_SKELETON_GET_CLASS (self)->call (self, invocation);

@@ -327,7 +327,7 @@ sbus garage|boud|9600
 sbus garage|baud|1
 smqtt|commands|basic
 smqtt|uri|mqtt://u:p@h
-sbms garage_2|name| edges and \\ more 
+sbms garage_2|name| edges and \\ more\x20
 sdaemon|log-level|debug
 rbus garage|poll-interval
 rmqtt|

@@ -94,7 +94,8 @@ class Authorisation(Base):
         self.client.call("/org/freedesktop/PolicyKit1/Authority", "org.freedesktop.DBus.Mock",
                          "SetAllowed", "(as)", list(actions), name="org.freedesktop.PolicyKit1")
 
-    def test_a_question_that_stays_open_holds_up_nobody(self):
+    def start_hanging_polkit(self):
+        """One that allows everything, but answers only when release() says so."""
         self.daemon = self.enter(SystemDaemon(self.CONFIG, bus=self.bus))
         polkit = self.enter(jkbtest.Process(
             "polkitd", ["/usr/bin/python3", "-m", "dbusmock", "--template", "polkitd"],
@@ -104,19 +105,56 @@ class Authorisation(Base):
         self.allow("io.github.jkbmsd1.configure")
         self.client.call("/org/freedesktop/PolicyKit1/Authority", "org.freedesktop.DBus.Mock",
                          "SimulateHang", "(b)", True, name="org.freedesktop.PolicyKit1")
-        asking = subprocess.Popen(
-            ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "busctl",
-             f"--address={self.bus.address}", "--timeout=60", "set-property", NAME,
-             bus_path("garage"), f"{NAME}.Bus", "PollInterval", "d", "5"])
-        self.addCleanup(asking.kill)
+        return polkit
+
+    def release(self):
+        self.client.call("/org/freedesktop/PolicyKit1/Authority", "org.freedesktop.DBus.Mock",
+                         "ReleaseHangingCalls", name="org.freedesktop.PolicyKit1")
+        self.client.call("/org/freedesktop/PolicyKit1/Authority", "org.freedesktop.DBus.Mock",
+                         "SimulateHang", "(b)", False, name="org.freedesktop.PolicyKit1")
+
+    def test_a_question_that_stays_open_holds_up_nobody(self):
+        self.start_hanging_polkit()
+        asking = self.ask(65534, 5)
         time.sleep(0.5)
         self.client.set(bus_path("garage"), "Bus", "PollInterval", ("d", 6.0))
         self.assertEqual(self.client.get(bus_path("garage"), "Bus", "PollInterval"), 6.0)
         self.assertIsNone(asking.poll())
-        self.client.call("/org/freedesktop/PolicyKit1/Authority", "org.freedesktop.DBus.Mock",
-                         "ReleaseHangingCalls", name="org.freedesktop.PolicyKit1")
+        self.release()
         self.assertEqual(asking.wait(10), 0)
         self.assertEqual(self.client.get(bus_path("garage"), "Bus", "PollInterval"), 5.0)
+
+    def ask(self, uid, value):
+        """A change that polkit will ask about, by a user without rights; it is not waited for."""
+        child = subprocess.Popen(
+            ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "busctl",
+             f"--address={self.bus.address}", "--timeout=60", "set-property", NAME,
+             bus_path("garage"), f"{NAME}.Bus", "PollInterval", "d", str(value)],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.addCleanup(child.kill)
+        self.addCleanup(child.stdout.close)
+        return child
+
+    def test_questions_of_one_user_are_few(self):
+        """A user whose agent never answers does not fill the daemon, nor keep others from asking."""
+        polkit = self.start_hanging_polkit()
+        mine = [self.ask(65534, 5) for _ in range(19)]
+        wait_until(lambda: sum(child.poll() is not None for child in mine) == 3, 15,
+                   lambda: f"{sum(child.poll() is not None for child in mine)} of 19 ended")
+        refused = [child for child in mine if child.poll() is not None]
+        for child in refused:
+            self.assertIn("wait for polkit already", child.stdout.read())
+        other = self.ask(1, 6)
+        self.client.set(bus_path("garage"), "Bus", "PollInterval", ("d", 7.0))
+        time.sleep(0.3)
+        self.assertIsNone(other.poll(), polkit.log)
+        self.release()
+        for child in [other, *mine]:
+            wait_until(lambda child=child: child.poll() is not None, 15)
+        self.assertEqual([child.returncode for child in [other, *mine] if child not in refused],
+                         17 * [0])
+        self.nobody("set-property", NAME, bus_path("garage"), f"{NAME}.Bus", "PollInterval", "d",
+                    "8", allowed=True)
 
 
 if __name__ == "__main__":

@@ -53,10 +53,20 @@ class Capture(Base):
         self.assertEqual(first[134:299], good[134:299])
         self.refused_capture("InvalidArgument", path, "rb")
 
-    def start_capture(self, fd):
+    def test_a_handle_that_is_none(self):
+        """The number of a file that the call does not bring."""
+        self.start(FAST + jkbtest.bus_config("garage", "tcp:127.0.0.1:9"))
+        with open(self.path("raw.bin"), "wb") as file:
+            for handle in (-1, 1, 2 ** 31 - 1, -2 ** 31):
+                with self.assertRaises(Error) as caught:
+                    self.start_capture(file.fileno(), handle)
+                self.assertEqual(caught.exception.name, f"{NAME}.Error.InvalidArgument")
+
+    def start_capture(self, fd, handle=None):
         """busctl cannot pass files."""
         fds = Gio.UnixFDList.new()
-        handle = fds.append(fd)
+        own = fds.append(fd)
+        handle = own if handle is None else handle
         try:
             self.client.connection.call_with_unix_fd_list_sync(
                 NAME, bus_path("garage"), f"{NAME}.Bus", "StartCapture",

@@ -268,6 +268,20 @@ class Strangers(jkbtest.Case):
         if jkbtest.FACTOR == 1:
             self.assertLess(self.daemon.resident_kib() - memory, 8192)
 
+    def test_arguments_without_end(self):
+        """What everybody may call takes no time, however much it is given: the loop turns for others."""
+        self.start_daemon()
+        entries = {f"no_such_setting_{number}": GLib.Variant("d", 1.0) for number in range(60000)}
+        arguments = GLib.Variant("(a{sv})", (entries,))
+        begin = time.monotonic()
+        with self.assertRaises(GLib.Error) as caught:
+            self.bus.client().connection.call_sync(NAME, bms_path("garage_1"), f"{NAME}.Settings",
+                                                   "Validate", arguments, None,
+                                                   Gio.DBusCallFlags.NONE, 60000, None)
+        self.assertIn("longer than 64 KiB", str(caught.exception))
+        self.client.get(ROOT, "Manager", "Version")
+        print(f"{time.monotonic() - begin:.2f} s for {arguments.get_size() >> 10} KiB")
+
     def test_message_that_glib_cannot_read(self):
         """GLib 2.74 cuts its connection over this one, which the D-Bus daemon lets pass: the name is
         back in a moment and nothing else notices."""
