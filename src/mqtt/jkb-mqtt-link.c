@@ -30,6 +30,7 @@ struct _JkbMqttLink
   atomic_bool stop;
   atomic_bool low_wanted;
   atomic_int_fast64_t beat_us;
+  atomic_int_fast64_t excused_us;
   atomic_int_fast64_t queued_bytes;
   atomic_int queued;
   atomic_uint_fast64_t published;
@@ -262,9 +263,11 @@ jkb_mqtt_link_get_done_fd (JkbMqttLink *link)
 gint64
 jkb_mqtt_link_get_beat (JkbMqttLink *link)
 {
+  gint64 now_us = g_get_monotonic_time ();
+
   if (atomic_load (&link->beat_us) < link->asked_us)
-    return link->asked_us;
-  link->asked_us = g_get_monotonic_time ();
+    return now_us < atomic_load (&link->excused_us) ? now_us : link->asked_us;
+  link->asked_us = now_us;
   eventfd_write (link->wake_fd, 1);
   return link->asked_us;
 }
@@ -317,6 +320,13 @@ void
 jkb_mqtt_link_wake (JkbMqttLink *link)
 {
   eventfd_write (link->wake_fd, 1);
+}
+
+void
+jkb_mqtt_link_excuse (JkbMqttLink *link, gint64 until_us)
+{
+  atomic_store (&link->beat_us, g_get_monotonic_time ());
+  atomic_store (&link->excused_us, until_us);
 }
 
 void

@@ -93,6 +93,9 @@ int jkb_mqtt_link_get_fd (JkbMqttLink *link);
 /* Any thread: makes that fd readable. */
 void jkb_mqtt_link_wake (JkbMqttLink *link);
 
+/* A sign of life, and until then no other is owed, as a call may take that long; 0: it is over. */
+void jkb_mqtt_link_excuse (JkbMqttLink *link, gint64 until_us);
+
 /* Reads the fd and gives the sign of life. Drain after this, not before. */
 void jkb_mqtt_link_clear (JkbMqttLink *link);
 

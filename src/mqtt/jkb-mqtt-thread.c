@@ -23,6 +23,7 @@
 #define DISCONNECT_US (600 * 1000)
 #define DIAGNOSE_MS 1000
 #define SHORT_LIFE_US (3 * G_USEC_PER_SEC)
+#define RESOLVE_US (300 * G_USEC_PER_SEC) /* name servers that do not answer, each of them, twice */
 
 /* ---- the connection ---- */
 
@@ -67,6 +68,20 @@ check_files (JkbMqttThread *self)
   return sentence;
 }
 
+/* Around what looks up a name, or waits for paho while it does: without a name server that takes
+ * longer than the watchdog would wait, and is no hang. */
+static void
+begin_patience (JkbMqttThread *self)
+{
+  jkb_mqtt_link_excuse (self->link, g_get_monotonic_time () + RESOLVE_US);
+}
+
+static void
+end_patience (JkbMqttThread *self)
+{
+  jkb_mqtt_link_excuse (self->link, 0);
+}
+
 static gboolean
 connect_with_password (JkbMqttThread *self, GError **error)
 {
@@ -79,7 +94,9 @@ connect_with_password (JkbMqttThread *self, GError **error)
       g_propagate_error (error, g_steal_pointer (&local_error));
       return FALSE;
     }
+  begin_patience (self);
   started = jkb_paho_connect (self->paho, password);
+  end_patience (self);
   if (password != NULL)
     explicit_bzero (password, strlen (password));
   g_free (password);
@@ -115,7 +132,11 @@ describe_refusal (JkbMqttThread *self, int code)
   if (sentence == NULL && self->tls && fault != JKB_TLS_FINE)
     sentence = jkb_mqtt_trouble_tls (fault, self->host);
   if (sentence == NULL)
-    sentence = jkb_mqtt_trouble_diagnose (self->host, self->port, DIAGNOSE_MS);
+    {
+      begin_patience (self);
+      sentence = jkb_mqtt_trouble_diagnose (self->host, self->port, DIAGNOSE_MS);
+      end_patience (self);
+    }
   if (sentence == NULL && self->tls)
     sentence = jkb_mqtt_trouble_tls (JKB_TLS_OTHER, self->host);
   if (sentence == NULL)

@@ -220,6 +220,10 @@ one of two buses of a running daemon, or what surrounds it, and ends. Then all m
 The reconnection pauses of the test are 0.1 to 0.4 s (`reconnect-min`, `reconnect-max`), silence is
 noticed after 1.5 s (`no-data-timeout`); with the defaults add up to `reconnect-max`.
 Times were taken on two busy cores, {count} faults.
+
+Beside the matrix: `test_watchdog.py` stops single threads of a daemon, each of which must cost it its
+signs of life to systemd, while absent ports, gateways, brokers and name servers must not;
+[tests/model](../tests/model/README.md) explores wake-ups, start and stop exhaustively.
 """
 
 
