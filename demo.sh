@@ -164,6 +164,7 @@ Try in another terminal:
   busctl --address=$address tree io.github.jkbmsd1
   busctl --address=$address introspect io.github.jkbmsd1 /io/github/jkbmsd1/bms/garage_1
   mosquitto_sub -p $mqtt_port -v -t 'jkbms/#' -t 'homeassistant/#'
+  $PWD/$build/src/ctl/jkbmsctl --bus-address $address top
   $PWD/$build/src/ctl/jkbmsctl --bus-address $address monitor
 
 D-Bus:

@@ -269,6 +269,19 @@ class GoldenTest(jkbtest.Case):
                 self.assertLessEqual(max(map(columns, screen.splitlines())), width)
                 self.compare(screen, f"top-{count}-{width}x{height}.txt")
 
+    def test_shown_in_readme(self):
+        with open(os.path.join(GOLDEN, "top-4-80x24.txt"), encoding="utf-8") as file:
+            screen = file.read().rstrip("\n")
+        path = os.path.join(jkbtest.SOURCE_ROOT, "README.md")
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        if os.environ.get("JKB_UPDATE_GOLDEN"):
+            text = re.sub(r"(\n\$ jkbmsctl top\n)[^`]*(\n```)",
+                          lambda m: m.group(1) + screen + m.group(2), text)
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(text)
+        self.assertIn(f"\n$ jkbmsctl top\n{screen}\n```\n", text)
+
     def test_screens(self):
         for count in (1, 4, 16):
             sim = self.say(count)
