@@ -13,7 +13,7 @@ build_packages=(gcc libc6-dev meson ninja-build 'pkgconf|pkg-config' gettext lib
 run_packages=(mosquitto mosquitto-clients 'dbus-daemon|dbus' systemd)
 
 test_packages=(python3 python3-gi python3-dbusmock openssl tmux zsh mandoc man-db socat ser2net spin libfaketime
-               cppcheck dbus dbus-broker valgrind 'polkitd|policykit-1')
+               locales cppcheck dbus dbus-broker valgrind 'polkitd|policykit-1')
 
 # For the builds with sanitizers and the fuzzers; without them those parts are skipped.
 sanitizer_packages=(clang llvm)

@@ -192,11 +192,12 @@ run_daemon (const JkbDaemonOptions *options, JkbConfig *config)
 static gboolean
 parse_in_own_language (Arguments *arguments, int *argc, char ***argv, GError **error)
 {
+  const char *directory = g_getenv ("JKBMSD_LOCALEDIR");
   gboolean good;
 
   setlocale (LC_CTYPE, "");
   setlocale (LC_MESSAGES, "");
-  bindtextdomain (PACKAGE, LOCALEDIR);
+  bindtextdomain (PACKAGE, directory != NULL ? directory : LOCALEDIR);
   bind_textdomain_codeset (PACKAGE, "UTF-8");
   textdomain (PACKAGE);
   good = parse_arguments (arguments, argc, argv, error);

@@ -321,6 +321,19 @@ tear_down (Sim *self)
   close (self->signal_fd);
 }
 
+/* Texts only: numbers are read and written alike everywhere. */
+static void
+set_language (void)
+{
+  const char *directory = g_getenv ("JKBMSD_LOCALEDIR");
+
+  setlocale (LC_CTYPE, "");
+  setlocale (LC_MESSAGES, "");
+  bindtextdomain (PACKAGE, directory != NULL ? directory : LOCALEDIR);
+  bind_textdomain_codeset (PACKAGE, "UTF-8");
+  textdomain (PACKAGE);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -330,12 +343,7 @@ main (int argc, char **argv)
   g_autoptr (GError) error = NULL;
   int status;
 
-  /* Texts only: numbers are read and written alike everywhere. */
-  setlocale (LC_CTYPE, "");
-  setlocale (LC_MESSAGES, "");
-  bindtextdomain (PACKAGE, LOCALEDIR);
-  bind_textdomain_codeset (PACKAGE, "UTF-8");
-  textdomain (PACKAGE);
+  set_language ();
   status = sim_options_parse (&self.options, argc, argv);
   if (status >= 0)
     {

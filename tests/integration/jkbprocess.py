@@ -14,6 +14,9 @@ import tempfile
 import time
 import unittest
 
+# What programs print is compared with English texts.
+os.environ.pop("LANGUAGE", None)
+
 FACTOR = float(os.environ.get("JKB_TEST_FACTOR", "1"))
 SOURCE_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SHARED = os.environ.get("JKB_SHARED", os.path.join(SOURCE_ROOT, "..", "shared"))
@@ -112,7 +115,7 @@ class Process(Part):
     def __init__(self, title, argv=None, env=None):
         self.title = title
         self.argv = argv
-        self.env = dict(os.environ, LC_ALL="C.UTF-8", **(env or {}))
+        self.env = {**os.environ, "LC_ALL": "C.UTF-8", **(env or {})}
         self.child = None
         self.directory = tempfile.mkdtemp(prefix=f"jkbtest-{title}-")
         self.log_path = os.path.join(self.directory, "log")
