@@ -38,13 +38,15 @@ jkb_reader_end_stream (JkbReader *self)
   g_clear_pointer (&self->stream, jkb_stream_free);
 }
 
-/* Clear first, look second. */
+/* Clear first, look second: a request that comes later makes the fd readable. */
 gboolean
 jkb_reader_talk (JkbReader *self, gint64 now_us, gint64 *until_us)
 {
   eventfd_t count;
 
-  eventfd_read (self->request_fd, &count);
+  if (self->asked)
+    eventfd_read (self->request_fd, &count);
+  self->asked = FALSE;
   return jkb_talker_run (self->talker, self->transport, now_us, until_us);
 }
 

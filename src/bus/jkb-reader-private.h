@@ -57,6 +57,7 @@ struct _JkbReader
   const char *rest; /* inside config->uri */
   JkbCapture *capture; /* NULL: none */
   gboolean called;     /* the last wait ended with a command */
+  gboolean asked;      /* the last wait ended with a request */
   JkbTransport *transport;
   JkbStream *stream;
   JkbLink link;

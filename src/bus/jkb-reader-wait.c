@@ -34,6 +34,7 @@ jkb_reader_wait (JkbReader *self, int fd, gint64 until_us)
   if (ppoll (fds, G_N_ELEMENTS (fds), &timeout, NULL) <= 0)
     return 0;
   self->called = self->called || fds[0].revents != 0;
+  self->asked = self->asked || fds[2].revents != 0;
   return fds[1].revents;
 }
 

@@ -8,13 +8,13 @@
 #include "mqtt/jkb-mqtt-link.h"
 
 #include <errno.h>
-#include <glib-unix.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "queue/jkb-spsc.h"
+#include "queue/jkb-wake.h"
 
 #define RING_SLOTS 2048
 #define MAX_ARRIVED_BYTES (8 * 1024 * 1024)
@@ -145,7 +145,7 @@ jkb_mqtt_link_attach (JkbMqttLink *link, JkbMqttEventFunc func, gpointer user_da
 {
   link->func = func;
   link->user_data = user_data;
-  link->source = g_unix_fd_add (link->main_fd, G_IO_IN, on_readable, link);
+  link->source = jkb_wake_add (link->main_fd, on_readable, link);
 }
 
 void

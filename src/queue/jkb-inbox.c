@@ -29,13 +29,13 @@
 #include "queue/jkb-inbox.h"
 
 #include <errno.h>
-#include <glib-unix.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "queue/jkb-newest.h"
 #include "queue/jkb-spsc.h"
+#include "queue/jkb-wake.h"
 
 #define RING_SIZE 64u
 #define RING_HALF (RING_SIZE / 2)
@@ -332,7 +332,7 @@ jkb_inbox_attach (JkbInbox *inbox, JkbInboxFrameFunc frame, JkbInboxStatusFunc s
   inbox->status_func = status;
   inbox->drained_func = drained;
   inbox->user_data = user_data;
-  inbox->source = g_unix_fd_add (inbox->event_fd, G_IO_IN, on_inbox_readable, inbox);
+  inbox->source = jkb_wake_add (inbox->event_fd, on_inbox_readable, inbox);
 }
 
 void

@@ -21,6 +21,8 @@ typedef struct
   JkbLinkStatus status;
 } Fixture;
 
+static guint polls_ready; /* calls of poll() that found something */
+
 static void
 on_frame (const JkbFrame *frame, gpointer user_data)
 {
@@ -101,6 +103,33 @@ test_due (Fixture *f, gconstpointer data)
   assert_sequences (f, expected, 2);
   g_assert_cmpuint (f->n_drained, ==, 1);
   g_assert_false (turn ());
+}
+
+static gint
+count_ready (GPollFD *fds, guint n_fds, gint timeout_ms)
+{
+  int n = g_poll (fds, n_fds, timeout_ms);
+
+  polls_ready += n > 0;
+  return n;
+}
+
+/* GLib's own watch over an fd wakes the loop once more for each dispatch. */
+static void
+test_one_turn (Fixture *f, gconstpointer data)
+{
+  GPollFunc before = g_main_context_get_poll_func (NULL);
+
+  while (turn ())
+    continue;
+  g_main_context_set_poll_func (NULL, count_ready);
+  polls_ready = 0;
+  push (f, 0, 1, JKB_FRAME_LIVE, TRUE);
+  for (guint i = 0; i < 5; i++)
+    turn ();
+  g_main_context_set_poll_func (NULL, before);
+  g_assert_cmpuint (f->frames->len, ==, 1);
+  g_assert_cmpuint (polls_ready, ==, 1);
 }
 
 static void
@@ -295,6 +324,7 @@ main (int argc, char **argv)
 #define ADD(name, func) g_test_add (name, Fixture, NULL, set_up, func, tear_down)
   ADD ("/inbox/due", test_due);
   ADD ("/inbox/due-earlier", test_due_earlier);
+  ADD ("/inbox/one-turn", test_one_turn);
   ADD ("/inbox/urgent", test_urgent);
   ADD ("/inbox/half-full", test_half_full);
   ADD ("/inbox/overrun", test_overrun);
