@@ -64,7 +64,6 @@ struct _JkbReader
   JkbBackoff backoff;
   JkbLineWatch watch;
   JkbUrgency urgency;
-  GRand *random;
   guint32 sequence;
   gboolean opened;   /* at least once */
   JkbRhythm rhythm;

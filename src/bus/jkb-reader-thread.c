@@ -91,7 +91,7 @@ wait_after_loss (JkbReader *self)
 {
   gboolean was_good = self->backoff.good_since_us != 0;
   gint64 delay_us = jkb_backoff_fail (&self->backoff, self->config->reconnect_min,
-                                      self->config->reconnect_max, g_rand_double (self->random));
+                                      self->config->reconnect_max, g_random_double ());
 
   if (self->hotplug_fd < 0)
     begin_hotplug (self);

@@ -125,7 +125,6 @@ jkb_reader_new (const JkbBusConfig *config, JkbInbox *inbox)
     g_error ("cannot create an eventfd: %s", g_strerror (errno));
   self->talker = jkb_talker_new (self->config, self->klass, inbox);
   self->hotplug_fd = -1;
-  self->random = g_rand_new ();
   jkb_link_init (&self->link, self->name, inbox);
   return self;
 }
@@ -142,7 +141,6 @@ jkb_reader_free (JkbReader *self)
   jkb_talker_free (self->talker);
   jkb_bus_config_free (self->config);
   g_free (self->name);
-  g_rand_free (self->random);
   jkb_link_clear (&self->link);
   close (self->request_fd);
   close (self->command_fd);

@@ -17,7 +17,7 @@ typedef struct
 {
   guint8 seen; /* frames, up to those a BMS is confirmed by */
   guint8 state[JKB_URGENCY_STATE];
-  guint8 payload[JKB_FRAME_SIZE - JKB_FRAME_PAYLOAD]; /* settings and info: all of the last one */
+  guint64 digest; /* settings and info: of the whole payload of the last one */
 } JkbUrgencyEntry;
 
 /* Zeroed: nothing seen yet. */

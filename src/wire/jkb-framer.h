@@ -10,7 +10,7 @@
 
 G_BEGIN_DECLS
 
-#define JKB_FRAMER_BUFFER 16384
+#define JKB_FRAMER_BUFFER 8192
 
 typedef struct
 {
