@@ -239,9 +239,9 @@ jkb_bms_take_frame (JkbBms *self, const JkbFrame *frame)
   note_seen (self, &values);
 
   if (old == NULL)
-    self->values[group] = g_memdup2 (&values, sizeof values);
+    self->values[group] = jkb_values_dup (&values);
   else
-    *old = values;
+    jkb_values_copy (old, &values);
   self->realtime_us[group] = self->last_seen_us = frame->realtime_us;
   self->monotonic_us[group] = self->last_monotonic_us = frame->monotonic_us;
   return TRUE;

@@ -21,7 +21,7 @@ struct _JkbTableSkeleton
   JkbTableCallFunc call; /* NULL: the interface can only be read */
   gpointer call_data;
   GDestroyNotify call_destroy;
-  JkbValues known; /* what readers were told last */
+  JkbValues *known; /* what readers were told last */
 };
 
 G_DEFINE_TYPE (JkbTableSkeleton, jkb_table_skeleton, JKB_TYPE_SKELETON)
@@ -148,9 +148,9 @@ jkb_table_skeleton_differs (JkbSkeleton *skeleton, guint index)
   JkbFieldId id = field_at (self, index);
 
   if (id != jkb_group_end (self->group))
-    return !jkb_values_field_equal (values, &self->known, id);
+    return !jkb_values_field_equal (values, self->known, id);
   for (id = jkb_group_first (self->group); id < jkb_group_end (self->group); id++)
-    if (jkb_values_is_known (values, id) != jkb_values_is_known (&self->known, id))
+    if (jkb_values_is_known (values, id) != jkb_values_is_known (self->known, id))
       return TRUE;
   return FALSE;
 }
@@ -160,7 +160,10 @@ jkb_table_skeleton_settle (JkbSkeleton *skeleton)
 {
   JkbTableSkeleton *self = JKB_TABLE_SKELETON (skeleton);
 
-  self->known = *peek_values (self);
+  if (self->known == NULL)
+    self->known = jkb_values_dup (peek_values (self));
+  else
+    jkb_values_copy (self->known, peek_values (self));
 }
 
 gpointer
@@ -199,6 +202,7 @@ jkb_table_skeleton_finalize (GObject *object)
   if (self->call_destroy != NULL)
     self->call_destroy (self->call_data);
   g_object_unref (self->source);
+  g_free (self->known);
   G_OBJECT_CLASS (jkb_table_skeleton_parent_class)->finalize (object);
 }
 

@@ -6,6 +6,7 @@
 #include "wire/jkb-values.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <string.h>
 
 G_STATIC_ASSERT (JKB_FIRST_SETTING <= JKB_MAX_NUMBERS);
@@ -19,9 +20,31 @@ jkb_values_init (JkbValues *values, JkbGroup group)
   values->group = group;
   for (guint i = 0; i < JKB_MAX_NUMBERS; i++)
     values->number[i] = JKB_UNKNOWN;
+  if (group == JKB_GROUP_INFO) /* it has the texts */
+    return;
   for (guint i = 0; i < JKB_MAX_LISTS; i++)
     for (guint cell = 0; cell < JKB_MAX_CELLS; cell++)
       values->list[i][cell] = JKB_UNKNOWN_ITEM;
+}
+
+static gsize
+size_of_group (JkbGroup group)
+{
+  guint n_numbers = (guint) (jkb_group_end (group) - jkb_group_first (group));
+
+  return offsetof (JkbValues, number) + n_numbers * sizeof (gint64);
+}
+
+JkbValues *
+jkb_values_dup (const JkbValues *values)
+{
+  return g_memdup2 (values, size_of_group ((JkbGroup) values->group));
+}
+
+void
+jkb_values_copy (JkbValues *to, const JkbValues *from)
+{
+  memcpy (to, from, size_of_group ((JkbGroup) from->group));
 }
 
 gint32

@@ -19,20 +19,31 @@ G_BEGIN_DECLS
 #define JKB_MAX_TEXTS 6
 #define JKB_TEXT_SIZE 17
 
+/* Texts and lists share their place: no group has both. What is kept for long is as long as the
+ * numbers of its group (jkb_values_dup); only a JkbValues of one's own may change its group. */
 typedef struct
 {
-  gint64 number[JKB_MAX_NUMBERS];           /* by id - first id of the group; BOOL 0/1, ENUM index,
-                                               FLAGS mask */
-  gint32 list[JKB_MAX_LISTS][JKB_MAX_CELLS]; /* by field->slot, then cell - 1 */
-  char text[JKB_MAX_TEXTS][JKB_TEXT_SIZE];  /* by field->slot; NUL-terminated; "" with known bit
-                                               unset means unknown */
-  guint8 text_known;                        /* bit n: text[n] was told */
-  guint8 n_cells;                           /* length of the lists: highest cell present */
-  guint8 group;                             /* JkbGroup */
+  union
+  {
+    gint32 list[JKB_MAX_LISTS][JKB_MAX_CELLS]; /* by field->slot, then cell - 1 */
+    char text[JKB_MAX_TEXTS][JKB_TEXT_SIZE];   /* by field->slot; NUL-terminated; "" with known bit
+                                                  unset means unknown */
+  };
+  guint8 text_known;              /* bit n: text[n] was told */
+  guint8 n_cells;                 /* length of the lists: highest cell present */
+  guint8 group;                   /* JkbGroup */
+  gint64 number[JKB_MAX_NUMBERS]; /* by id - first id of the group; BOOL 0/1, ENUM index, FLAGS
+                                     mask */
 } JkbValues;
 
 /* Everything unknown. */
 void jkb_values_init (JkbValues *values, JkbGroup group);
+
+/* Returns: (transfer full): a copy, free it with g_free(). It takes only values of its own group. */
+JkbValues *jkb_values_dup (const JkbValues *values);
+
+/* @to: of the same group */
+void jkb_values_copy (JkbValues *to, const JkbValues *from);
 
 /* The raw number of a NUMBER, BOOL, ENUM or FLAGS field of the values' group, or JKB_UNKNOWN. */
 static inline gint64
