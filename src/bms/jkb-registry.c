@@ -15,6 +15,7 @@
 #define FRAMES_TO_CONFIRM 3
 #define CONFIRM_WINDOW_US (600 * G_USEC_PER_SEC)
 #define DEFAULT_OFFLINE_AFTER 30.0
+#define SAVE_PAUSE_US (5 * G_USEC_PER_SEC) /* hundreds that appear together are saved together */
 
 /* An address that was heard but not often enough yet, or not surely: where acknowledgements and
  * requests get lost, the master's frames look as if an absent address had sent them. */
@@ -46,6 +47,7 @@ struct _JkbRegistry
   GHashTable *ignored;       /* set of ids */
   GHashTable *dirty;         /* set of JkbBms with something to emit at the next flush */
   gboolean save_needed;
+  gint64 saved_us; /* 0: never */
   JkbRegistryLiveFunc live_func; /* (nullable) */
   gpointer live_data;
 };
@@ -164,6 +166,7 @@ list_remove (JkbRegistry *self, JkbBms *bms)
   g_hash_table_remove (self->by_id, jkb_bms_get_id (bms));
   g_ptr_array_remove (self->list, bms);
   self->save_needed = TRUE;
+  self->saved_us = 0; /* with the next tick: somebody wants it gone */
   g_signal_emit (self, signals[SIGNAL_REMOVED], 0, keep);
 }
 
@@ -386,6 +389,20 @@ offline_after (JkbRegistry *self, JkbBms *bms)
   return rule != NULL ? rule->offline_after : DEFAULT_OFFLINE_AFTER;
 }
 
+static gint64
+save_when_due (JkbRegistry *self, gint64 monotonic_us)
+{
+  gint64 due_us = self->saved_us == 0 ? 0 : self->saved_us + SAVE_PAUSE_US;
+
+  if (!self->save_needed)
+    return G_MAXINT64;
+  if (monotonic_us < due_us)
+    return due_us;
+  self->saved_us = monotonic_us;
+  jkb_registry_save (self);
+  return G_MAXINT64;
+}
+
 gint64
 jkb_registry_tick (JkbRegistry *self, gint64 monotonic_us)
 {
@@ -415,9 +432,7 @@ jkb_registry_tick (JkbRegistry *self, gint64 monotonic_us)
     }
   if (any)
     jkb_registry_flush (self);
-  if (self->save_needed)
-    jkb_registry_save (self);
-  return next_us;
+  return MIN (next_us, save_when_due (self, monotonic_us));
 }
 
 /* ---- leaving ---- */

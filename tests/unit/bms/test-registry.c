@@ -387,6 +387,32 @@ test_remembered_over_restart (Fixture *f, gconstpointer unused)
   g_rmdir (dir);
 }
 
+/* One file holds all of them: to write it for each that appears would take a hundred times as long
+ * for a hundred. */
+static void
+test_saved_together (Fixture *f, gconstpointer unused)
+{
+  g_autofree char *dir = g_dir_make_tmp ("jkbmsd-XXXXXX", NULL);
+  g_autofree char *path = g_build_filename (dir, "known-bms.ini", NULL);
+  gint64 offline_us = 130 * SECOND;
+
+  g_object_unref (f->registry);
+  attach (f, dir);
+  make_known (f, 1, 100 * SECOND, SECOND);
+  g_assert_cmpint (jkb_registry_tick (f->registry, 100 * SECOND), ==, offline_us);
+  make_known (f, 2, 101 * SECOND, SECOND);
+  g_assert_cmpint (jkb_registry_tick (f->registry, 101 * SECOND), ==, 105 * SECOND);
+  make_known (f, 3, 102 * SECOND, SECOND);
+  g_assert_cmpint (jkb_registry_tick (f->registry, 104 * SECOND), ==, 105 * SECOND);
+  g_assert_cmpint (jkb_registry_tick (f->registry, 105 * SECOND), ==, offline_us);
+  g_assert_true (jkb_registry_forget (f->registry, "garage_1", NULL));
+  g_assert_cmpint (jkb_registry_tick (f->registry, 106 * SECOND), ==, 131 * SECOND);
+
+  jkb_registry_close (f->registry);
+  g_unlink (path);
+  g_rmdir (dir);
+}
+
 static void
 test_newer_store_is_set_aside (Fixture *f, gconstpointer unused)
 {
@@ -439,6 +465,7 @@ main (int argc, char **argv)
   ADD ("layout-is-what-was-seen", test_layout_is_what_was_seen);
   ADD ("forget-and-ignore", test_forget_and_ignore);
   ADD ("remembered-over-restart", test_remembered_over_restart);
+  ADD ("saved-together", test_saved_together);
   ADD ("newer-store-is-set-aside", test_newer_store_is_set_aside);
   g_test_add_func ("/cycle/median", test_cycle_median);
   return g_test_run ();
