@@ -7,6 +7,8 @@
  */
 #include "daemon/jkb-daemon.h"
 
+#include <malloc.h>
+
 #include "core/jkb-log.h"
 #include "daemon/jkb-daemon-private.h"
 #include "daemon/jkb-writer.h"
@@ -17,6 +19,9 @@
 /* The timer lets the frames go first: they mostly arrive within this time and then save its
  * wake-up. */
 #define TIMER_SLACK_US (100 * 1000)
+
+/* BMS appear in a bunch, and are described to the broker in the seconds that follow. */
+#define TRIM_AFTER_US (15 * G_USEC_PER_SEC)
 
 /* How long the start waits for the D-Bus name before systemd hears that the daemon serves. */
 #define READY_TIMEOUT_S 5
@@ -36,6 +41,8 @@ struct _JkbDaemon
   GPtrArray *buses; /* (element-type JkbBus) */
   GSource *timer;
   gint64 timer_us;   /* when it is due; G_MAXINT64: not */
+  guint n_bms;       /* when the heap was looked at last */
+  gint64 trim_us;    /* when it is to be trimmed; G_MAXINT64: not */
   gboolean draining; /* the buses are being emptied for one flush */
   gboolean running; /* buses and MQTT are started */
   void (*on_running) (JkbDaemon *self, gpointer user_data);
@@ -68,6 +75,21 @@ shortest_interval (JkbDaemon *self)
 
 static void drain_all (JkbDaemon *self);
 
+/* What was needed only while hundreds of BMS appeared goes back to the system, once. */
+static void
+trim_heap (JkbDaemon *self, gint64 now_us)
+{
+  guint n_bms = jkb_registry_list (self->registry)->len;
+
+  if (n_bms != self->n_bms)
+    self->trim_us = now_us + TRIM_AFTER_US;
+  self->n_bms = n_bms;
+  if (now_us < self->trim_us)
+    return;
+  self->trim_us = G_MAXINT64;
+  malloc_trim (0);
+}
+
 static void
 tick (JkbDaemon *self)
 {
@@ -82,6 +104,7 @@ tick (JkbDaemon *self)
   for (guint i = 0; i < self->buses->len; i++)
     jkb_bus_set_due (g_ptr_array_index (self->buses, i), due_us);
   self->timer_us = next_us == G_MAXINT64 ? G_MAXINT64 : MAX (next_us, now_us) + TIMER_SLACK_US;
+  trim_heap (self, now_us);
 }
 
 /* The timer asks for its time before each poll. g_source_set_ready_time() would wake the loop it is
@@ -221,6 +244,7 @@ static void
 jkb_daemon_init (JkbDaemon *self)
 {
   self->buses = g_ptr_array_new_with_free_func (g_object_unref);
+  self->trim_us = G_MAXINT64;
 }
 
 /* ---- start and stop ---- */

@@ -15,6 +15,7 @@
 #define BRIDGE_STATE_S 60
 #define BIRTH_MS 5000 /* at most, at random: not all daemons at once */
 #define HELD_CHECK_US (10 * G_USEC_PER_SEC)
+#define FULL_CHECK_US G_USEC_PER_SEC
 #define STOP_MS 1700
 
 G_DEFINE_TYPE (JkbMqtt, jkb_mqtt, G_TYPE_OBJECT)
@@ -354,29 +355,44 @@ jkb_mqtt_stop (JkbMqtt *self)
   g_queue_clear_full (&self->held, (GDestroyNotify) jkb_held_alarm_free);
 }
 
+/* Texts are made as fast as they leave: hundreds of BMS that appear at once, or are due at once,
+ * need no more memory than a few. Who has to wait for JKB_MQTT_LOW is the first then; the clock is
+ * looked at nevertheless, since what that call finds out is not known here. */
+static gint64
+publish_dirty (JkbMqtt *self, gint64 monotonic_us)
+{
+  gint64 next_us = G_MAXINT64;
+  guint n_served = 0, n = self->dirty->len;
+
+  while (n_served < n && !jkb_mqtt_link_is_full (self->context.link))
+    {
+      JkbPublisher *publisher = g_ptr_array_index (self->dirty, n_served++);
+      gint64 due_us = jkb_publisher_act (publisher, &self->context, monotonic_us);
+
+      next_us = MIN (next_us, due_us);
+      publisher->dirty = due_us != G_MAXINT64;
+      if (publisher->dirty)
+        g_ptr_array_add (self->dirty, publisher);
+    }
+  if (n_served < n)
+    next_us = MIN (next_us, monotonic_us + FULL_CHECK_US);
+  if (n_served > 0)
+    g_ptr_array_remove_range (self->dirty, 0, n_served);
+  return next_us;
+}
+
 gint64
 jkb_mqtt_tick (JkbMqtt *self, gint64 monotonic_us)
 {
   gint64 next_us = G_MAXINT64;
-  guint left = 0;
 
   if (self->context.link == NULL)
     return G_MAXINT64;
   release_held (self);
   if (self->held.length > 0)
     next_us = monotonic_us + HELD_CHECK_US;
-  for (guint i = 0; jkb_mqtt_is_settled (self) && i < self->dirty->len; i++)
-    {
-      JkbPublisher *publisher = g_ptr_array_index (self->dirty, i);
-      gint64 due_us = jkb_publisher_act (publisher, &self->context, monotonic_us);
-
-      next_us = MIN (next_us, due_us);
-      publisher->dirty = due_us != G_MAXINT64;
-      if (publisher->dirty)
-        g_ptr_array_index (self->dirty, left++) = publisher;
-    }
   if (jkb_mqtt_is_settled (self))
-    g_ptr_array_set_size (self->dirty, (int) left);
+    next_us = MIN (next_us, publish_dirty (self, monotonic_us));
   jkb_mqtt_link_flush (self->context.link);
   return next_us;
 }
