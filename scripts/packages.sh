@@ -7,7 +7,7 @@
 # "a|b" is whichever of them apt knows (names differ between releases).
 
 build_packages=(gcc libc6-dev meson ninja-build 'pkgconf|pkg-config' gettext libglib2.0-dev
-                libjson-glib-dev libpaho-mqtt-dev libsqlite3-dev libsystemd-dev libncurses-dev)
+                libjson-glib-dev libpaho-mqtt-dev libsqlite3-dev libsystemd-dev libncurses-dev zlib1g-dev)
 
 # Real parts for the private buses of demo and tests.
 run_packages=(mosquitto mosquitto-clients 'dbus-daemon|dbus' systemd)

@@ -7,122 +7,116 @@
 #include "history/jkb-chunk.h"
 
 #include <string.h>
+#include <zlib.h>
 
 #include "core/jkb-error.h"
 
 #define FORM 1
 #define ITEM_SIZE (8 + JKB_FRAME_SIZE)
+
+/* What repeats is some hundred bytes back: a window of 4 KiB finds all of it, and the 32 KiB that
+ * zlib then needs are an eighth of the usual. */
+#define WINDOW_BITS 12
+#define MEMORY_LEVEL 5
 #define LEVEL 6
 
-typedef struct
-{
-  GConverter *converter;
-  GByteArray *out;
-} Packer;
+/* ---- packing ---- */
 
-/* Feeds all of @bytes; with @flags at the end until the converter is done. */
+/* Deflates all of .next_in, and at the end what is left, behind @out. */
 static void
-feed (Packer *packer, const guint8 *bytes, gsize n_bytes, GConverterFlags flags)
+deflate_all (z_stream *stream, int flush, GByteArray *out)
 {
   guint8 buffer[1024];
-  GConverterResult result = G_CONVERTER_CONVERTED;
+  int result;
 
-  while (n_bytes > 0 || (flags != 0 && result != G_CONVERTER_FINISHED))
+  do
     {
-      gsize n_read = 0, n_written = 0;
-
-      result = g_converter_convert (packer->converter, bytes, n_bytes, buffer, sizeof buffer, flags,
-                                    &n_read, &n_written, NULL);
-      if (result == G_CONVERTER_ERROR)
-        g_error ("deflate failed"); /* only when out of memory: its output always has room */
-      bytes += n_read;
-      n_bytes -= n_read;
-      g_byte_array_append (packer->out, buffer, (guint) n_written);
+      stream->next_out = buffer;
+      stream->avail_out = sizeof buffer;
+      result = deflate (stream, flush);
+      g_byte_array_append (out, buffer, (guint) (sizeof buffer - stream->avail_out));
     }
+  while (stream->avail_in > 0 || stream->avail_out == 0
+         || (flush == Z_FINISH && result == Z_OK));
+}
+
+/* Returns: @item of sample @i */
+static void
+make_item (const JkbChunkItem *items, guint i, guint8 item[ITEM_SIZE])
+{
+  gint64 before_us = i > 0 ? items[i - 1].stamp_us : 0;
+  gint64 distance_us = GINT64_TO_LE (items[i].stamp_us - before_us);
+
+  memcpy (item, &distance_us, 8);
+  for (guint j = 0; j < JKB_FRAME_SIZE; j++)
+    item[8 + j] = items[i].frame[j] ^ (i > 0 ? items[i - 1].frame[j] : 0);
 }
 
 GBytes *
 jkb_chunk_pack (const JkbChunkItem *items, guint n_items)
 {
   static const guint8 form = FORM;
-  g_autoptr (GConverter) converter =
-      G_CONVERTER (g_zlib_compressor_new (G_ZLIB_COMPRESSOR_FORMAT_ZLIB, LEVEL));
-  Packer packer = { converter, g_byte_array_new () };
-  gint64 before_us = 0;
+  GByteArray *out = g_byte_array_new ();
   guint8 item[ITEM_SIZE];
+  z_stream stream = { 0 };
 
   g_assert (n_items > 0 && n_items <= JKB_CHUNK_MAX);
-  g_byte_array_append (packer.out, &form, 1);
+  if (deflateInit2 (&stream, LEVEL, Z_DEFLATED, WINDOW_BITS, MEMORY_LEVEL, Z_DEFAULT_STRATEGY)
+      != Z_OK)
+    g_error ("out of memory: no room to pack samples");
+  g_byte_array_append (out, &form, 1);
   for (guint i = 0; i < n_items; i++)
     {
-      gint64 distance_us = GINT64_TO_LE (items[i].stamp_us - before_us);
-
-      before_us = items[i].stamp_us;
-      memcpy (item, &distance_us, 8);
-      for (guint j = 0; j < JKB_FRAME_SIZE; j++)
-        item[8 + j] = items[i].frame[j] ^ (i > 0 ? items[i - 1].frame[j] : 0);
-      feed (&packer, item, sizeof item, 0);
+      make_item (items, i, item);
+      stream.next_in = item;
+      stream.avail_in = sizeof item;
+      deflate_all (&stream, Z_NO_FLUSH, out);
     }
-  feed (&packer, NULL, 0, G_CONVERTER_INPUT_AT_END);
-  return g_byte_array_free_to_bytes (packer.out);
+  deflate_all (&stream, Z_FINISH, out);
+  deflateEnd (&stream);
+  return g_byte_array_free_to_bytes (out);
 }
 
 /* ---- unpacking ---- */
 
-typedef struct
+typedef enum
 {
-  GConverter *converter;
-  const guint8 *bytes; /* not read yet */
-  gsize n_bytes;
-  gboolean finished;
-} Unpacker;
+  ITEM_WHOLE,
+  ITEM_NONE, /* the stream has ended where it should */
+  ITEM_DAMAGED
+} Inflated;
 
-/* Fills @item. Returns: how much of it there was; @error when the stream is damaged */
-static gsize
-inflate_item (Unpacker *unpacker, guint8 item[ITEM_SIZE], GError **error)
+static Inflated
+inflate_item (z_stream *stream, guint8 item[ITEM_SIZE])
 {
-  gsize n = 0;
+  int result = Z_OK;
 
-  while (n < ITEM_SIZE && !unpacker->finished)
-    {
-      gsize n_read = 0, n_written = 0;
-      GConverterResult result =
-          g_converter_convert (unpacker->converter, unpacker->bytes, unpacker->n_bytes, item + n,
-                               ITEM_SIZE - n, G_CONVERTER_INPUT_AT_END, &n_read, &n_written, error);
-
-      if (result == G_CONVERTER_ERROR)
-        return 0;
-      unpacker->bytes += n_read;
-      unpacker->n_bytes -= n_read;
-      n += n_written;
-      unpacker->finished = result == G_CONVERTER_FINISHED;
-    }
-  return n;
+  stream->next_out = item;
+  stream->avail_out = ITEM_SIZE;
+  while (stream->avail_out > 0 && result == Z_OK)
+    result = inflate (stream, Z_NO_FLUSH);
+  if (stream->avail_out == 0 && (result == Z_OK || result == Z_STREAM_END))
+    return ITEM_WHOLE;
+  return stream->avail_out == ITEM_SIZE && result == Z_STREAM_END ? ITEM_NONE : ITEM_DAMAGED;
 }
 
+/* Returns: whether the chunk is good as far as it was read */
 static gboolean
-damaged (GError **error)
-{
-  if (error != NULL)
-    g_clear_error (error);
-  g_set_error_literal (error, JKB_ERROR, JKB_ERROR_IO, "a part of the history is damaged");
-  return FALSE;
-}
-
-static gboolean
-unpack_items (Unpacker *unpacker, gint64 stamp_us, JkbChunkFunc func, gpointer user_data,
-              gboolean *stopped, GError **error)
+unpack_items (z_stream *stream, gint64 stamp_us, JkbChunkFunc func, gpointer user_data,
+              gboolean *stopped)
 {
   guint8 frame[JKB_FRAME_SIZE] = { 0 }, item[ITEM_SIZE];
-  guint count = 0;
-  gsize n;
+  Inflated inflated = ITEM_DAMAGED;
 
-  while ((n = inflate_item (unpacker, item, error)) == ITEM_SIZE && count++ < JKB_CHUNK_MAX)
+  for (guint n = 0; n <= JKB_CHUNK_MAX; n++)
     {
       gint64 distance_us;
 
+      inflated = inflate_item (stream, item);
+      if (inflated != ITEM_WHOLE)
+        return inflated == ITEM_NONE && n > 0;
       memcpy (&distance_us, item, 8);
-      stamp_us += GINT64_FROM_LE (distance_us);
+      stamp_us = (gint64) ((guint64) stamp_us + (guint64) GINT64_FROM_LE (distance_us));
       for (guint j = 0; j < JKB_FRAME_SIZE; j++)
         frame[j] ^= item[8 + j];
       if (!func (stamp_us, frame, user_data))
@@ -131,21 +125,26 @@ unpack_items (Unpacker *unpacker, gint64 stamp_us, JkbChunkFunc func, gpointer u
           return TRUE;
         }
     }
-  return n == 0 && unpacker->finished && count > 0;
+  return FALSE;
 }
 
 gboolean
 jkb_chunk_unpack (gconstpointer bytes, gsize n_bytes, gint64 shift_us, JkbChunkFunc func,
                   gpointer user_data, gboolean *stopped, GError **error)
 {
-  g_autoptr (GConverter) converter =
-      G_CONVERTER (g_zlib_decompressor_new (G_ZLIB_COMPRESSOR_FORMAT_ZLIB));
-  Unpacker unpacker = { converter, (const guint8 *) bytes + 1, n_bytes - 1, FALSE };
-  gboolean unused;
+  gboolean unused, good = FALSE;
+  z_stream stream = { 0 };
 
   stopped = stopped != NULL ? stopped : &unused;
   *stopped = FALSE;
-  if (n_bytes < 2 || *(const guint8 *) bytes != FORM)
-    return damaged (error);
-  return unpack_items (&unpacker, shift_us, func, user_data, stopped, error) || damaged (error);
+  if (n_bytes >= 2 && *(const guint8 *) bytes == FORM && inflateInit (&stream) == Z_OK)
+    {
+      stream.next_in = (z_const Bytef *) bytes + 1;
+      stream.avail_in = (uInt) (n_bytes - 1);
+      good = unpack_items (&stream, shift_us, func, user_data, stopped);
+      inflateEnd (&stream);
+    }
+  if (!good)
+    g_set_error_literal (error, JKB_ERROR, JKB_ERROR_IO, "a part of the history is damaged");
+  return good;
 }

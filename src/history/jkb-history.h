@@ -68,7 +68,7 @@ void jkb_history_get_counters (JkbHistory *self, JkbHistoryCounters *counters);
  * @id: of the BMS, shorter than JKB_HISTORY_ID_SIZE
  * @frame: a live frame that the registry believed; others are ignored
  *
- * A copy and a store: no system call but once a minute, no allocation. A full journal drops it and
+ * A copy and a store: hardly ever a system call, no allocation. A full journal drops it and
  * counts that.
  */
 void jkb_history_add (JkbHistory *self, const char *id, const JkbFrame *frame);

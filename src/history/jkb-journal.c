@@ -15,6 +15,10 @@
 #include "wire/jkb-crc.h"
 
 #define PAD_SIZE G_STRUCT_OFFSET (JkbRecord, realtime_us)
+/* A hundred records or so: then the pages that they filled are given back. */
+#define WRITTEN_AT_ONCE (32u << 10)
+#define PARTLY_WRITTEN (4u << 10) /* when it was their turn */
+
 #define CHECKED_FROM G_STRUCT_OFFSET (JkbRecord, kind)
 
 static inline JkbRecord *
@@ -45,6 +49,25 @@ gboolean
 jkb_journal_is_foreign (JkbJournal *self, guint32 position)
 {
   return self->foreign_bytes != 0 && position - self->foreign_from < self->foreign_bytes;
+}
+
+/* The file keeps what it has; the process gives its pages back, or in time it would hold all of
+ * them. */
+static void
+give_back (JkbJournal *self, guint32 from, guint32 to)
+{
+  gsize page = (gsize) sysconf (_SC_PAGESIZE);
+  gsize begin = from & (JKB_JOURNAL_SIZE - 1), end = begin + (to - from);
+
+  if (end > JKB_JOURNAL_SIZE)
+    {
+      give_back (self, to - (guint32) (end - JKB_JOURNAL_SIZE), to);
+      end = JKB_JOURNAL_SIZE;
+    }
+  begin &= ~(page - 1);
+  end &= ~(page - 1);
+  if (end > begin)
+    madvise (self->data + begin, end - begin, MADV_DONTNEED);
 }
 
 /* ---- producer ---- */
@@ -89,8 +112,11 @@ jkb_journal_reserve (JkbJournal *self, guint32 size)
 void
 jkb_journal_publish (JkbJournal *self, JkbRecord *record, guint32 size, JkbRecordKind kind)
 {
-  publish_at (self, atomic_load_explicit (&self->header->head, memory_order_relaxed), record, size,
-              kind);
+  guint32 head = atomic_load_explicit (&self->header->head, memory_order_relaxed);
+
+  publish_at (self, head, record, size, kind);
+  if (head / WRITTEN_AT_ONCE != (head + size) / WRITTEN_AT_ONCE)
+    give_back (self, head / WRITTEN_AT_ONCE * WRITTEN_AT_ONCE - PARTLY_WRITTEN, head + size);
 }
 
 /* ---- consumer ---- */
@@ -146,25 +172,6 @@ jkb_journal_next (JkbJournal *self, guint32 *position, guint32 head)
         return record;
     }
   return NULL;
-}
-
-/* The file keeps what it has; the process gives its pages back, or in time it would hold all of
- * them. */
-static void
-give_back (JkbJournal *self, guint32 from, guint32 to)
-{
-  gsize page = (gsize) sysconf (_SC_PAGESIZE);
-  gsize begin = from & (JKB_JOURNAL_SIZE - 1), end = begin + (to - from);
-
-  if (end > JKB_JOURNAL_SIZE)
-    {
-      give_back (self, to - (guint32) (end - JKB_JOURNAL_SIZE), to);
-      end = JKB_JOURNAL_SIZE;
-    }
-  begin &= ~(page - 1);
-  end &= ~(page - 1);
-  if (end > begin)
-    madvise (self->data + begin, end - begin, MADV_DONTNEED);
 }
 
 void
