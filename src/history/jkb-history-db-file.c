@@ -21,7 +21,7 @@
 /* Exclusive: the index of the log is in memory, not in a file that the kernel would write back.
  * FULL: what is committed survives a power cut. */
 static const char tuning[] = "PRAGMA locking_mode=EXCLUSIVE;"
-                             "PRAGMA cache_size=-96;"
+                             "PRAGMA cache_size=-64;"
                              "PRAGMA mmap_size=0;"
                              "PRAGMA temp_store=MEMORY;"
                              "PRAGMA trusted_schema=OFF;"
@@ -196,6 +196,12 @@ jkb_history_db_close (JkbHistoryDb *self)
   g_hash_table_unref (self->ids);
   g_hash_table_unref (self->numbers);
   g_free (self);
+}
+
+void
+jkb_history_db_release_memory (JkbHistoryDb *self)
+{
+  sqlite3_db_release_memory (self->handle);
 }
 
 /* ---- space ---- */

@@ -54,6 +54,9 @@ void jkb_history_db_close (JkbHistoryDb *self);
 
 gboolean jkb_history_db_is_corrupt (JkbHistoryDb *self);
 
+/* Gives up what is only there to be quicker: the next use is in a minute. */
+void jkb_history_db_release_memory (JkbHistoryDb *self);
+
 /* Moves a closed database out of the way, with a warning. */
 void jkb_history_db_set_aside (const char *path, const char *why);
 

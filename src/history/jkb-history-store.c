@@ -7,6 +7,7 @@
 #include "history/jkb-history-store.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -334,6 +335,9 @@ commit (JkbHistoryStore *self)
   self->due_us = good && !self->more ? G_MAXINT64 : self->last_us + RETRY_US;
   atomic_store (&self->hurried, false);
   tell_trouble (self, "written", error);
+  if (self->db != NULL)
+    jkb_history_db_release_memory (self->db);
+  malloc_trim (0); /* the heap of this thread, which else keeps what the largest commit took */
 }
 
 /* When the next commit is due, by what is in the journal. With nothing in it, the main thread is
