@@ -14,7 +14,20 @@
 #include "history/jkb-points.h"
 #include "wire/jkb-decode.h"
 
+#define SLACK_US (2 * (gint64) G_USEC_PER_SEC)
+
 /* ---- records of the journal ---- */
+
+/* The wall clock went ahead because the machine slept, not because it was set. */
+static gboolean
+has_slept_only (const JkbHistorySource *source, const JkbRecord *record)
+{
+  gint64 moved_us = (source->realtime_us - source->monotonic_us)
+                    - (record->realtime_us - record->monotonic_us);
+
+  return source->slept_us > 0 && jkb_stamp_is_set (record->realtime_us)
+         && ABS (moved_us - source->slept_us) < SLACK_US;
+}
 
 JkbDating
 jkb_history_date (const JkbHistorySource *source, const JkbRecord *record, guint32 position,
@@ -24,6 +37,8 @@ jkb_history_date (const JkbHistorySource *source, const JkbRecord *record, guint
   if (jkb_journal_is_foreign (source->journal, position - record->size)
       || record->monotonic_us > source->monotonic_us + G_USEC_PER_SEC)
     return jkb_stamp_is_set (record->realtime_us) ? JKB_DATED : JKB_UNDATABLE;
+  if (has_slept_only (source, record))
+    return JKB_DATED;
   *stamp_us = jkb_stamp_correct (record->realtime_us, record->monotonic_us, source->realtime_us,
                                  source->monotonic_us);
   if (*stamp_us != 0)

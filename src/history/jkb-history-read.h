@@ -19,6 +19,7 @@ typedef struct
   JkbJournal *journal;
   guint32 position; /* of the first record that is not in the database */
   gint64 realtime_us, monotonic_us;
+  gint64 slept_us; /* since the last commit: the monotonic clock stood still meanwhile */
 } JkbHistorySource;
 
 typedef enum

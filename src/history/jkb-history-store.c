@@ -10,6 +10,7 @@
 #include <malloc.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/jkb-error.h"
@@ -265,6 +266,18 @@ open_db (JkbHistoryStore *self, GError **error)
   return TRUE;
 }
 
+/* How long the machine was suspended since its boot. */
+static gint64
+read_slept (void)
+{
+  struct timespec with_sleep, without;
+
+  clock_gettime (CLOCK_MONOTONIC, &without);
+  clock_gettime (CLOCK_BOOTTIME, &with_sleep);
+  return (with_sleep.tv_sec - without.tv_sec) * (gint64) G_USEC_PER_SEC
+         + (with_sleep.tv_nsec - without.tv_nsec) / 1000;
+}
+
 static JkbHistorySource
 make_source (JkbHistoryStore *self)
 {
@@ -272,7 +285,8 @@ make_source (JkbHistoryStore *self)
                               .journal = self->journal,
                               .position = self->position,
                               .realtime_us = g_get_real_time (),
-                              .monotonic_us = g_get_monotonic_time () };
+                              .monotonic_us = g_get_monotonic_time (),
+                              .slept_us = read_slept () - jkb_journal_get_slept (self->journal) };
 
   return source;
 }
@@ -307,6 +321,7 @@ commit_once (JkbHistoryStore *self, GError **error)
              "the journal of the history has a damaged record; what "
              "came behind it is lost");
   self->position = source.position;
+  jkb_journal_set_slept (self->journal, jkb_journal_get_slept (self->journal) + source.slept_us);
   jkb_journal_release (self->journal, source.position);
   atomic_fetch_add_explicit (&self->lost, result.lost, memory_order_relaxed);
   atomic_fetch_add_explicit (&self->commits, 1, memory_order_relaxed);

@@ -20,8 +20,9 @@ typedef struct
   guint64 id;      /* random */
   guint64 era;     /* random, anew with each boot */
   guint8 boot[16]; /* id of the boot; zeros where the kernel does not tell */
-  _Alignas(64) _Atomic guint32 head;
-  _Alignas(64) _Atomic guint32 tail;
+  gint64 slept_us; /* jkb_journal_set_slept(); the consumer's */
+  _Alignas (64) _Atomic guint32 head;
+  _Alignas (64) _Atomic guint32 tail;
 } JkbJournalHeader;
 
 #define JKB_JOURNAL_HEADER_SIZE 4096

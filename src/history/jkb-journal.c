@@ -175,6 +175,18 @@ jkb_journal_next (JkbJournal *self, guint32 *position, guint32 head)
 }
 
 void
+jkb_journal_set_slept (JkbJournal *self, gint64 slept_us)
+{
+  self->header->slept_us = slept_us;
+}
+
+gint64
+jkb_journal_get_slept (JkbJournal *self)
+{
+  return self->header->slept_us;
+}
+
+void
 jkb_journal_release (JkbJournal *self, guint32 position)
 {
   guint32 tail = jkb_journal_tail (self);

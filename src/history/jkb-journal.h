@@ -104,6 +104,11 @@ guint32 jkb_journal_fill (JkbJournal *self);
  */
 const JkbRecord *jkb_journal_next (JkbJournal *self, guint32 *position, guint32 head);
 
+/* How long the machine had been suspended since its boot when the records that are left now had not
+ * been made yet. */
+void jkb_journal_set_slept (JkbJournal *self, gint64 slept_us);
+gint64 jkb_journal_get_slept (JkbJournal *self);
+
 /* Everything before @position may be overwritten. */
 void jkb_journal_release (JkbJournal *self, guint32 position);
 

@@ -595,6 +595,21 @@ test_clock_steps (Fixture *f, gconstpointer data)
   g_assert_cmpuint (count_all (f, "garage_1"), ==, 10);
 }
 
+/* The monotonic clock stands still while the machine sleeps: that is no step. */
+static void
+test_sleep (Fixture *f, gconstpointer data)
+{
+  for (guint i = 0; i < 10; i++)
+    add (f, "garage_1", NEW_YEAR + i * SECOND, 3300);
+  f->source.slept_us = HOUR;
+  f->source.realtime_us = NEW_YEAR + HOUR + 10 * SECOND;
+  f->source.monotonic_us = BOOT_US + 10 * SECOND;
+  add_at (f, "garage_1", f->source.realtime_us, f->source.monotonic_us, 3300);
+  commit (f);
+  g_assert_cmpuint (count (f, "garage_1", NEW_YEAR, NEW_YEAR + 9 * SECOND), ==, 10);
+  g_assert_cmpuint (count (f, "garage_1", f->source.realtime_us, f->source.realtime_us), ==, 1);
+}
+
 /* ---- the rest ---- */
 
 static void
@@ -717,6 +732,7 @@ main (int argc, char **argv)
   ADD ("/commit/clock-set-later", test_clock_set_later);
   ADD ("/commit/clock-never-set", test_clock_never_set);
   ADD ("/commit/clock-steps", test_clock_steps);
+  ADD ("/commit/sleep", test_sleep);
   ADD ("/commit/forget", test_forget);
   ADD ("/commit/damaged-chunk-costs-itself", test_damaged_chunk_costs_itself);
   for (guint i = 0; i < G_N_ELEMENTS (bad_files); i++)
