@@ -185,18 +185,26 @@ class Service(unittest.TestCase):
         self.assertEqual(opened.stderr, "")
 
     def test_files(self):
-        """The state directory is the daemon's alone, and the only place that it may write to."""
+        """State and runtime directory are the daemon's alone, and all that it may write to."""
         machine.run("systemctl", "restart", "jkbmsd")  # everything that is kept is written
-        lines = machine.out("find", "/var/lib/jkbmsd", "-printf", "%y %m %u:%g %p\n").splitlines()
-        self.assertGreater(len(lines), 1)
+        lines = machine.out("find", "/var/lib/jkbmsd", "/run/jkbmsd", "-printf", "%y %m %u:%g %p\n").splitlines()
+        for name in ("/var/lib/jkbmsd/known-bms.ini", "/var/lib/jkbmsd/history.sqlite",
+                     "/run/jkbmsd/history.journal"):
+            self.assertTrue(any(line.endswith(" " + name) for line in lines), lines)
         for line in lines:
             self.assertRegex(line, r"^(d 700|f 600) jkbmsd:jkbmsd ")
+        self.assertEqual(machine.out("busctl", "get-property", "io.github.jkbmsd1", "/io/github/jkbmsd1",
+                                     "io.github.jkbmsd1.Manager", "HistoryError"), 's ""')
         namespace = ("nsenter", "--target", str(main_pid()), "--mount", "--")
         for place in ("/usr", "/var/lib", "/run", "/home"):  # not even with root's rights
             refused = machine.run(*namespace, "touch", f"{place}/jkbtest", status=None)
             self.assertNotEqual(refused.returncode, 0, f"{place} can be written to")
         machine.run("touch", "/etc/jkbmsd/jkbtest", user="jkbmsd", status=1)
-        machine.run("ls", "/var/lib/jkbmsd", user="visitor", status=2)
+        for place in ("/var/lib/jkbmsd", "/run/jkbmsd"):
+            machine.run("ls", place, user="visitor", status=2)
+        machine.run("systemctl", "stop", "jkbmsd")  # the journal outlives the service
+        machine.run("test", "-f", "/run/jkbmsd/history.journal")
+        machine.run("systemctl", "start", "jkbmsd")
 
     # Who may do what
 
