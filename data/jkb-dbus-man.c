@@ -20,8 +20,8 @@ static const char *const errors[] = {
   [JKB_ERROR_NOT_FOUND] = "There is no such bus, BMS, group or snapshot.",
   [JKB_ERROR_EXISTS] = "There is a bus of that name already.",
   [JKB_ERROR_NOT_AUTHORIZED] = "polkit, or the rule of the same user, says no.",
-  [JKB_ERROR_READ_ONLY] = "It is set in the configuration files only, is never written, or cannot be "
-                          "written now.",
+  [JKB_ERROR_READ_ONLY] = ("It is set in the configuration files only, is never written, or cannot be "
+                           "written now."),
   [JKB_ERROR_OUT_OF_RANGE] = "Outside the range that the message names.",
   [JKB_ERROR_INTERLOCK] = "Does not go together with another setting, which the message names.",
   [JKB_ERROR_BUSY] = "Another write or capture is under way; nothing was sent.",
