@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: the jkbmsd contributors
-"""The fault matrix, part: what the machine does to a process: sleep, files, disk, clock."""
+"""The fault matrix, part: what the machine does to a process: sleep, memory, descriptors, disk."""
 
+import contextlib
 import os
 import random
+import re
 import resource
 import signal
 import subprocess
@@ -21,6 +23,9 @@ from jkbtest import wait_until
 
 
 # ---- machine: what the system does to a process
+
+GONE = r"warning: a: .*(unplugged|not there|hung up|Input/output|No such)"
+
 
 @lane("machine")
 def make_machine():
@@ -47,22 +52,124 @@ def all_at_once(rig):
     rig.reconnect_client()
 
 
-@fault("machine", "no-descriptors", "out of file descriptors while a port comes back", r"warning: a: ")
-def no_descriptors(rig):
-    limits = resource.prlimit(rig.daemon.pid, resource.RLIMIT_NOFILE)
-    # As many as it has without the port: with fewer, poll() itself would refuse.
-    rig.unplug()
+@contextlib.contextmanager
+def no_descriptor_left(pid):
+    """As many as it has now and no more: with fewer, poll() itself would refuse."""
+    limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     lowest = 1000
     for _ in range(40):
-        numbers = {int(name) for name in os.listdir(f"/proc/{rig.daemon.pid}/fd")}
+        numbers = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
         lowest = min(lowest, next(n for n in range(1000) if n not in numbers))
         time.sleep(0.02)
-    resource.prlimit(rig.daemon.pid, resource.RLIMIT_NOFILE, (lowest, limits[1]))
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (lowest, limits[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+
+
+@fault("machine", "no-descriptors", "out of file descriptors while a port comes back", r"warning: a: ")
+def no_descriptors(rig):
+    rig.unplug()
+    with no_descriptor_left(rig.daemon.pid):
+        rig.plug_in()
+        rig.daemon.wait_for_log("oo many open files")
+
+
+@fault("machine", "no-descriptors-broker", "out of file descriptors while the broker comes back", r"MQTT: (?!connected)",
+       broker=False)
+def no_descriptors_broker(rig):
+    rig.broker.kill()
+    rig.daemon.wait_for_log("The connection to the broker was lost")
+    with no_descriptor_left(rig.daemon.pid):
+        rig.broker.start()
+        time.sleep(2.5)
+        if rig.get(f"{ROOT}/mqtt", "Mqtt", "Connected"):
+            raise AssertionError("nothing was missing")
+
+
+@fault("machine", "reload-storm", "told 50 times within a second to read its configuration again")
+def reload_storm(rig):
+    for _ in range(50):
+        rig.daemon.send_signal(signal.SIGHUP)
+        time.sleep(0.02)
+
+
+# ---- memory: a limit that the kernel keeps
+
+class Limited(jkbtest.Daemon):
+    """In a control group."""
+
+    group = None
+
+    def spawn(self, **options):
+        self.argv = ["sh", "-c", 'echo $$ >"$1" && shift && exec "$@"', "sh",
+                     os.path.join(self.group, "cgroup.procs"), *self.argv]
+        super().spawn(**options)
+
+
+class LimitedRig(Rig):
+    def __init__(self, mebibytes):
+        super().__init__()
+        self.group = make_memory_group(mebibytes << 20)
+        self.daemon_class = type("Daemon", (Limited,), {"group": self.group})
+
+    def close(self):
+        super().close()
+        os.rmdir(self.group)
+
+    def killed(self):
+        """How many processes were killed for want of memory."""
+        for name in ("memory.oom_control", "memory.events"):
+            path = os.path.join(self.group, name)
+            if os.path.exists(path):
+                with open(path, encoding="ascii") as file:
+                    return int(re.search(r"^oom_kill (\d+)", file.read(), re.MULTILINE).group(1))
+        raise AssertionError("the control group tells nothing")
+
+
+def make_memory_group(size):
+    """A control group of whichever version this machine has."""
+    with open("/proc/self/mounts", encoding="utf-8") as mounts:
+        lines = [line.split() for line in mounts]
+    for _device, place, kind, options, *_rest in lines:
+        group = os.path.join(place, f"jkbtest-memory-{os.getpid()}")
+        limit = "memory.max" if kind == "cgroup2" else "memory.limit_in_bytes"
+        if kind != "cgroup2" and (kind != "cgroup" or "memory" not in options.split(",")):
+            continue
+        try:
+            os.mkdir(group)
+            with open(os.path.join(group, limit), "w", encoding="ascii") as file:
+                file.write(str(size))
+            return group
+        except OSError:
+            if os.path.isdir(group):
+                os.rmdir(group)
+    raise unittest.SkipTest("no control group can limit the memory here")
+
+
+@lane("memory")
+def make_memory():
+    if jkbtest.FACTOR != 1:
+        raise unittest.SkipTest("sanitizers need more memory than that")
+    return LimitedRig(24)
+
+
+@fault("memory", "memory-24", "24 MiB are all that it may have: busy D-Bus, no broker, no adapter", GONE, broker=False)
+def memory_24(rig):
+    rig.broker.send_signal(signal.SIGSTOP)
+    rig.unplug()
+    clients = [rig.dbus.client() for _ in range(30)]
+    for _ in range(10):
+        for client in clients:
+            client.objects()
+    for client in clients:
+        client.close()
+        rig.dbus.clients.remove(client)
     rig.plug_in()
-    time.sleep(2)
-    if "oo many open files" not in rig.daemon.log and "descriptors" not in rig.daemon.log:
-        raise AssertionError("nothing was missing")
-    resource.prlimit(rig.daemon.pid, resource.RLIMIT_NOFILE, limits)
+    rig.broker.send_signal(signal.SIGCONT)
+    if rig.killed() or not rig.daemon.running:
+        raise AssertionError("the kernel killed it")
 
 
 # ---- state: what is kept between two runs
@@ -135,48 +242,6 @@ def state_damaged(rig):
         with open(os.path.join(rig.state_dir, name), "wb") as file:
             file.write(random.Random(8).randbytes(3000))
     rig.daemon.start()
-
-
-# ---- clock
-
-@lane("clock")
-def make_clock():
-    library = next((path for path in (f"/usr/lib/{machine}/faketime/libfaketimeMT.so.1"
-                                      for machine in os.listdir("/usr/lib")) if os.path.exists(path)), None)
-    if library is None:
-        raise unittest.SkipTest("libfaketime is not installed")
-    if jkbtest.FACTOR != 1:
-        raise unittest.SkipTest("libfaketime and sanitizers do not go together")
-    directory = tempfile.mkdtemp(prefix="jkbtest-clock-")
-    path = os.path.join(directory, "time")
-    with open(path, "w", encoding="ascii") as file:
-        file.write("+0")
-    rig = Rig(env={"LD_PRELOAD": library, "FAKETIME_TIMESTAMP_FILE": path, "FAKETIME_NO_CACHE": "1",
-                   "DONT_FAKE_MONOTONIC": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"})
-    rig.clock = path
-    rig.directories.append(directory)
-    return rig
-
-
-def step_clock(rig, seconds):
-    with open(rig.clock, "w", encoding="ascii") as file:
-        file.write(f"{seconds:+d}")
-    rig.now_us = lambda: int((time.time() + seconds) * 1e6)
-
-
-@fault("clock", "clock-forward", "clock a day forward")
-def clock_forward(rig):
-    step_clock(rig, 86400)
-
-
-@fault("clock", "clock-back", "clock two days back")
-def clock_back(rig):
-    step_clock(rig, -86400)
-
-
-@fault("clock", "clock-right", "clock set right again")
-def clock_right(rig):
-    step_clock(rig, 0)
 
 
 Faults = jkbmatrix.make_tests("The machine")

@@ -7,13 +7,15 @@ import contextlib
 import os
 import shutil
 import signal
+import subprocess
 import tempfile
 import time
 
 import jkbmatrix
 import jkbtest
+import jkbtrace
 from jkbdbus import ROOT
-from jkbfault import TIMES
+from jkbfault import TIMES, Proxy
 from jkbmatrix import LONG, fault, lane
 from jkbtest import wait_until
 
@@ -25,9 +27,9 @@ def make_start():
     return None
 
 
-def small_daemon(broker, bus, sim, **options):
-    return jkbtest.Daemon(f"[daemon]\ndbus-interval=0.2\n\n{sim.config('a', **TIMES)}"
-                          f"{broker.config(interval=0.5)}", bus=bus, **options)
+def small_daemon(broker, bus, sim, kind=jkbtest.Daemon, **options):
+    return kind(f"[daemon]\ndbus-interval=0.2\n\n{sim.config('a', **TIMES)}{broker.config(interval=0.5)}",
+                bus=bus, **options)
 
 
 def parts(*more):
@@ -65,30 +67,6 @@ def all_absent_at_start(_rig):
             recovery = time.monotonic() - began
             daemon.stop()
     return recovery
-
-
-@fault("start", "sigterm-any-time", "SIGTERM 0 to 200 ms after the start")
-def sigterm_any_time(_rig):
-    slowest = 0.0
-    stack, (bus, broker, sim) = parts(jkbtest.PrivateBus(), jkbtest.Broker(),
-                                      jkbtest.Sim("--master", "--bms", "0", "--rate", "3"))
-    with stack:
-        for delay in [0, 5, *range(10, 210, 2 if LONG else 10)]:
-            daemon = small_daemon(broker, bus, sim, wait=False)
-            daemon.start()
-            time.sleep(delay / 1000)
-            began = time.monotonic()
-            daemon.child.send_signal(signal.SIGTERM)
-            status = daemon.child.wait(10 * jkbtest.FACTOR)
-            slowest = max(slowest, time.monotonic() - began)
-            # Before main() the signal has its default action.
-            if status != 0 and not (status == -signal.SIGTERM and not daemon.log):
-                raise AssertionError(f"SIGTERM after {delay} ms: status {status}\n{daemon.log}")
-            daemon.check_log()
-            daemon.forget()
-    if slowest > 5 * jkbtest.FACTOR:  # on a machine that is busy with the other lanes
-        raise AssertionError(f"a stop took {slowest:.1f} s")
-    return slowest
 
 
 @fault("start", "kill-9", "killed, with what it knows kept")
@@ -132,6 +110,94 @@ def replay_ends(_rig):
     finally:
         shutil.rmtree(directory, ignore_errors=True)
     return 0.0
+
+
+# ---- stop: asked for while something is under way
+
+@lane("stop")
+def make_stop():
+    return None
+
+
+def end(daemon, began):
+    """Waits for an orderly end; returns how long it took."""
+    status = daemon.child.wait(10 * jkbtest.FACTOR)
+    # Before main() the signal has its default action.
+    if status != 0 and not (status == -signal.SIGTERM and not daemon.log):
+        raise AssertionError(f"it ended with {status}:\n{daemon.log}")
+    daemon.check_log()
+    return time.monotonic() - began
+
+
+class Traced(jkbtest.Daemon):
+    """Started so far that it has entered and left so many system calls."""
+
+    steps = 0
+    until = None
+
+    def spawn(self):
+        with open(self.log_path, "ab") as log:
+            self.child = jkbtrace.spawn(self.argv, jkbtest.die_with_parent, stdin=subprocess.DEVNULL,
+                                        stdout=log, stderr=log, env=self.env)
+        self.steps = jkbtrace.run_steps(self.pid, self.steps, self.until)
+
+
+def count_steps(make):
+    """System calls of the main thread from its first instruction until all is up."""
+    daemon = make()
+    daemon.steps = 100000
+    daemon.until = lambda: "MQTT: connected" in daemon.log and "acquired" in daemon.log
+    daemon.start()
+    jkbtrace.let_go(daemon.pid)
+    daemon.stop(timeout=5)
+    daemon.close()
+    return daemon.steps
+
+
+@fault("stop", "sigterm-each-step", "SIGTERM at " + ("400" if LONG else "40") + " system calls of the start")
+def sigterm_each_step(_rig):
+    slowest = 0.0
+    stack, (bus, broker, sim) = parts(jkbtest.PrivateBus(), jkbtest.Broker(),
+                                      jkbtest.Sim("--master", "--bms", "0", "--rate", "3"))
+    with stack:
+        def make():
+            return small_daemon(broker, bus, sim, wait=False, kind=Traced)
+        steps = count_steps(make)
+        for number in range(0, steps, max(1, steps // (400 if LONG else 40))):
+            daemon = make()
+            daemon.steps = number
+            daemon.start()
+            began = time.monotonic()
+            jkbtrace.let_go(daemon.pid, signal.SIGTERM)
+            slowest = max(slowest, end(daemon, began))
+            daemon.forget()
+    if slowest > 5 * jkbtest.FACTOR:  # on a machine that is busy with the other lanes
+        raise AssertionError(f"a stop took {slowest:.1f} s")
+    return slowest
+
+
+@fault("stop", "stop-in-trouble", "SIGTERM while gateway, broker and D-Bus daemon do not answer")
+def stop_in_trouble(_rig):
+    stack, (bus, broker, sim) = parts(jkbtest.PrivateBus(), jkbtest.Broker(),
+                                      jkbtest.Sim("--master", "--bms", "0", "--rate", "3"))
+    with stack:
+        deaf = stack.enter_context(Proxy(broker.port))
+        deaf.set("deaf")
+        broker.port = deaf.port
+        config = jkbtest.bus_config("b", f"tcp:127.0.0.1:{deaf.port}") + sim.config("a", **TIMES)
+        daemon = jkbtest.Daemon(config + broker.config(), bus=bus)
+        daemon.start()
+        time.sleep(0.5)  # both are connecting
+        bus.send_signal(signal.SIGSTOP)
+        time.sleep(0.5)
+        began = time.monotonic()
+        daemon.child.send_signal(signal.SIGTERM)
+        took = end(daemon, began)
+        daemon.forget()
+        bus.send_signal(signal.SIGCONT)
+    if took > 3 * jkbtest.FACTOR:  # 2 s on a machine with nothing else to do
+        raise AssertionError(f"the stop took {took:.1f} s")
+    return took
 
 
 Faults = jkbmatrix.make_tests("Start and stop")
