@@ -17,16 +17,16 @@ typedef struct
 
 #include "mqtt/jkb-ha-names.h"
 
-/* Returns: the number of @text, G_N_ELEMENTS (at_en) when there is none */
+/* Returns: the number of @text, G_N_ELEMENTS (english) when there is none */
 static gsize
 find (const char *text)
 {
-  gsize low = 0, high = G_N_ELEMENTS (at_en);
+  gsize low = 0, high = G_N_ELEMENTS (english);
 
   while (low < high)
     {
       gsize middle = (low + high) / 2;
-      int order = strcmp (text, text_en + at_en[middle]);
+      int order = strcmp (text, english[middle]);
 
       if (order == 0)
         return middle;
@@ -35,7 +35,7 @@ find (const char *text)
       else
         low = middle + 1;
     }
-  return G_N_ELEMENTS (at_en);
+  return G_N_ELEMENTS (english);
 }
 
 const char *
@@ -44,7 +44,7 @@ jkb_ha_translate (const char *language, const char *text)
   gsize number;
 
   for (gsize i = 0; i < G_N_ELEMENTS (languages); i++)
-    if (g_strcmp0 (languages[i].name, language) == 0 && (number = find (text)) < G_N_ELEMENTS (at_en))
+    if (g_strcmp0 (languages[i].name, language) == 0 && (number = find (text)) < G_N_ELEMENTS (english))
       {
         const char *translation = languages[i].text + languages[i].at[number];
 

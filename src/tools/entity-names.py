@@ -52,7 +52,7 @@ def check(path, text, translation):
 
 
 def literal(text):
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '\\0"'
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
 
 
 def print_language(out, language, strings):
@@ -62,7 +62,7 @@ def print_language(out, language, strings):
     for string in strings:
         places.append(blob if string else None)
         if string:
-            out.write(f"  {literal(string)}\n")
+            out.write(f'  {literal(string)} "\\0"\n')
             blob += len(string.encode()) + 1
     out.write('  "";\n')
     if blob > 0xffff:
@@ -79,7 +79,11 @@ def main():
     with open(output, "w", encoding="utf-8") as out:
         out.write("/* Made by entity-names.py. SPDX-License-Identifier: MIT */\n"
                   "/* clang-format off */\n")
-        print_language(out, "en", texts)
+        # The linker finds the same literals where they are used and keeps one of each.
+        out.write("static const char *const english[] = {\n")
+        for text in texts:
+            out.write(f"  {literal(text)},\n")
+        out.write("};\n")
         for language, path in catalogues.items():
             known = translations(path)
             strings = [known.get(text, "") for text in texts]
