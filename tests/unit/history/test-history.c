@@ -374,6 +374,28 @@ test_damaged_files (Fixture *f, gconstpointer data)
   g_assert_cmpstr (jkb_history_get_error (f->history), ==, "");
 }
 
+/* Its head says that it is one of ours, the rest does not: found out when it is used. */
+static void
+test_damaged_pages (Fixture *f, gconstpointer data)
+{
+  g_autofree char *path = g_build_filename (f->directory, "history.sqlite", NULL);
+  g_autofree char *aside = g_strconcat (path, ".set-aside", NULL);
+  g_autofree char *bytes = NULL;
+  gsize size;
+
+  add (f, "garage_1", 5);
+  stop (f);
+  g_assert_true (g_file_get_contents (path, &bytes, &size, NULL));
+  g_assert_cmpuint (size, >, 3 * 4096);
+  memset (bytes + 4096, 0x5a, size - 4096);
+  g_assert_true (g_file_set_contents (path, bytes, (gssize) size, NULL));
+  start (f);
+  add (f, "garage_1", 3);
+  g_assert_cmpuint (count (f), ==, 3);
+  g_assert_cmpstr (jkb_history_get_error (f->history), ==, "");
+  g_assert_true (g_file_test (aside, G_FILE_TEST_EXISTS));
+}
+
 /* More than the journal holds: dropped, counted, and the rest is there. */
 static void
 test_flood (Fixture *f, gconstpointer data)
@@ -458,6 +480,7 @@ main (int argc, char **argv)
   ADD ("/history/killed", test_killed);
   ADD ("/history/missed", test_missed);
   ADD ("/history/damaged-files", test_damaged_files);
+  ADD ("/history/damaged-pages", test_damaged_pages);
   ADD ("/history/flood", test_flood);
   g_test_add_func ("/history/no-directory", test_no_directory);
   g_test_add_func ("/history/no-state", test_no_state);
