@@ -19,10 +19,6 @@
 #include "history/jkb-history-commit.h"
 #include "history/jkb-outages.h"
 
-/* From the first sample after a commit to the next one: with what the commit itself takes, less
- * than a minute. */
-#define COMMIT_AFTER_US ((gint64) 50 * G_USEC_PER_SEC)
-
 /* However fast samples come, the card has its rest; the journal drops what is too much. */
 #define COMMIT_GAP_US ((gint64) G_USEC_PER_SEC)
 
@@ -39,6 +35,7 @@ struct _JkbHistoryStore
   /* set before the thread starts */
   char *path;
   JkbJournal *journal;
+  gint64 commit_after_us;
   int wake_fd;  /* to the store thread */
   int reply_fd; /* to the main thread */
   GThread *thread;
@@ -113,13 +110,15 @@ new_eventfd (void)
 }
 
 JkbHistoryStore *
-jkb_history_store_new (const char *database, JkbJournal *journal, const JkbHistoryLimits *limits)
+jkb_history_store_new (const char *database, JkbJournal *journal, const JkbHistoryLimits *limits,
+                       gint64 commit_after_us)
 {
   JkbHistoryStore *self = g_new0 (JkbHistoryStore, 1);
 
   self->path = g_strdup (database);
   self->journal = journal;
   self->limits = *limits;
+  self->commit_after_us = commit_after_us;
   self->wake_fd = new_eventfd ();
   self->reply_fd = new_eventfd ();
   self->thread = g_thread_new ("jkb-history", store_thread, self);
@@ -370,7 +369,7 @@ plan (JkbHistoryStore *self)
         atomic_store (&self->idle, false);
     }
   if (self->due_us == G_MAXINT64 && jkb_journal_fill (self->journal) != 0)
-    self->due_us = now_us + COMMIT_AFTER_US;
+    self->due_us = now_us + self->commit_after_us;
 }
 
 /* Returns: whether to commit now */

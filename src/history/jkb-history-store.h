@@ -52,11 +52,12 @@ typedef struct _JkbHistoryStore JkbHistoryStore;
 /**
  * jkb_history_store_new:
  * @journal: (transfer none): open as long as the thread runs
+ * @commit_after_us: from the first record that comes into the empty journal to the commit
  *
  * Starts the thread.
  */
 JkbHistoryStore *jkb_history_store_new (const char *database, JkbJournal *journal,
-                                        const JkbHistoryLimits *limits);
+                                        const JkbHistoryLimits *limits, gint64 commit_after_us);
 
 /* @message: (transfer full) */
 void jkb_history_store_send (JkbHistoryStore *self, JkbStoreMessage *message);

@@ -16,6 +16,10 @@
 #define JOURNAL_NAME "history.journal"
 #define DATABASE_NAME "history.sqlite"
 #define RETRY_S 60
+
+/* With what the commit itself takes, less than a minute: that is what a power cut may cost. */
+#define COMMIT_AFTER_US ((gint64) 50 * G_USEC_PER_SEC)
+
 #define STOP_TIMEOUT_MS 1000
 
 /* Questions that wait; each is answered in some 100 ms at most. */
@@ -182,7 +186,7 @@ begin (JkbHistory *self)
       self->retry_source = g_timeout_add_seconds (RETRY_S, on_retry, self);
       return;
     }
-  self->store = jkb_history_store_new (database, self->journal, &limits);
+  self->store = jkb_history_store_new (database, self->journal, &limits, COMMIT_AFTER_US);
   self->answers_source =
       g_unix_fd_add (jkb_history_store_get_fd (self->store), G_IO_IN, on_answers, self);
   set_error (self, "");
