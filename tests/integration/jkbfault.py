@@ -246,6 +246,7 @@ class Rig(jkbtest.Part):
     def __init__(self, bus_a=None, mqtt="", env=None, broker=None, state_dir=None, dbus=None):
         self.parts = []
         self.directories = []  # to be removed at the end
+        self.interval = 0.5  # of states, s
         self.keeps_broker = True  # faults do not cost the connection to the broker
         self.bus_a, self.mqtt, self.env = bus_a, mqtt, env
         self.broker = broker or jkbtest.Broker()
@@ -284,7 +285,8 @@ class Rig(jkbtest.Part):
         scheme = "mqtts" if self.broker.tls else "mqtt"
         config = (f"[daemon]\ndbus-interval=0.2\n\n{jkbtest.bus_config('a', self.uri_a, **TIMES)}"
                   f"{self.sim_b.config('b', **TIMES)}"
-                  f"[mqtt]\nuri={scheme}://127.0.0.1:{self.proxy.port}\ninterval=0.5\ncells-interval=2\n{self.mqtt}\n")
+                  f"[mqtt]\nuri={scheme}://127.0.0.1:{self.proxy.port}\n"
+                  f"interval={self.interval}\ncells-interval=2\n{self.mqtt}\n")
         self.capture = self.enter(jkbtest.Capture(self.broker))
         self.published = Published(self.capture)
         self.daemon = self.daemon_class(config, bus=self.dbus, env=self.env, state_dir=self.state_dir)

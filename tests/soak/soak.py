@@ -1,0 +1,226 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+# SPDX-FileCopyrightText: the jkbmsd contributors
+"""One daemon, for as long as asked, under faults of the matrix in a random order.
+
+    soak.py [--minutes M] [--seed S] [--quiet S]
+
+It needs the environment of the integration tests (JKBMSD, JKBMS_SIM: `meson devenv` has it).  After each
+fault the daemon is judged as by the matrix; what is measured on top is printed once a minute:
+
+    faults     struck so far, and how many of them ended badly
+    recovery   median and longest time from the end of a fault until all was well again
+    memory     resident, KiB; files: open ones; threads
+    latency    from the last byte of a frame of bus "b", which no fault strikes, until a subscriber had
+               its state: median, 99 %, longest, while the broker is there
+    frames     that bus "b" carried, and how many of them the daemon did not get
+    alarms     raised or cleared on bus "b", and how many of them never came to the broker
+
+The exit status tells whether nothing ended badly, nothing was lost, and memory and files did not grow.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import random
+import statistics
+import sys
+import time
+import traceback
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration"))
+import jkbmatrix  # noqa: E402
+import jkbtest  # noqa: E402
+import test_faults_broker  # noqa: E402, F401
+import test_faults_dbus  # noqa: E402, F401
+import test_faults_line  # noqa: E402, F401
+import test_faults_machine  # noqa: E402, F401
+from jkbdbus import bus_path  # noqa: E402
+from jkbfault import RSS_SLACK_KIB, Rig  # noqa: E402
+
+LANES = ("serial", "line", "broker", "dbus", "machine")  # those whose faults want a plain rig
+LONGEST_FAULT = 14  # s, about
+HEADER = ("minute  faults bad  recovery s     memory files threads  latency ms            frames lost  "
+          "alarms lost")
+
+
+def percentile(values, share):
+    return sorted(values)[min(len(values) - 1, int(share * len(values)))] if values else 0.0
+
+
+class Latencies:
+    """From the time stamp in a state to its arrival, read as the subscriber's file grows."""
+
+    def __init__(self, rig):
+        self.rig, self.at = rig, 0
+        self.skip()
+
+    def skip(self):
+        self.at = os.path.getsize(self.rig.capture.log_path)
+
+    def read(self):
+        with open(self.rig.capture.log_path, "rb") as file:
+            file.seek(self.at)
+            data = file.read()
+        data = data[:data.rfind(b"\n") + 1]
+        self.at += len(data)
+        found = []
+        for line in data.splitlines():
+            if line.startswith(b"{") and b'jkbms/b_' in line and b'/state"' in line:
+                record = json.loads(line)
+                arrived = datetime.datetime.strptime(record["tst"], "%Y-%m-%dT%H:%M:%S.%fZ%z")
+                stamp = json.loads(record["payload"])["timestamp"]
+                found.append(1000 * (arrived - datetime.datetime.fromisoformat(stamp)).total_seconds())
+        return found
+
+
+class Soak:
+    def __init__(self, seed, quiet):
+        self.random = random.Random(seed)
+        self.quiet = quiet
+        self.faults = [(lane, key, *jkbmatrix.LANES[lane][1][key])
+                       for lane in LANES for key in jkbmatrix.LANES[lane][1]]
+        self.order = []
+        self.recoveries, self.latencies, self.bad = [], [], []
+        self.struck = self.frames = self.frames_lost = self.alarms = self.alarms_lost = 0
+        self.resident = []
+        self.rig = None
+
+    # ---- what is measured
+
+    def frame_gap(self):
+        """Frames that the simulator of bus "b" has sent and the daemon has not counted, ever."""
+        sent = json.loads(self.rig.sim_b.command("stats").removeprefix("ok "))["frames"]
+        return sent, sent - self.rig.get(bus_path("b"), "Bus", "FramesReceived")
+
+    def count_frames(self, before):
+        """@before: frame_gap() of then.  What is on its way just now is not lost."""
+        end = time.monotonic() + 5
+        while True:
+            sent, gap = self.frame_gap()
+            if gap - before[1] <= 4 or time.monotonic() > end:
+                break
+            time.sleep(0.2)
+        self.frames += sent - before[0]
+        self.frames_lost += max(0, gap - before[1] - 4)
+
+    def alarm_events(self):
+        return len(self.rig.capture.messages("jkbms/b_0/alarm"))
+
+    def raise_alarm(self):
+        """Returns how many alarm events there must be then."""
+        self.alarms += 1
+        before = self.alarm_events()
+        self.rig.sim_b.command(f"alarm 0 4 {'on' if self.alarms % 2 else 'off'}")
+        return before + 1
+
+    def wait_for_alarm(self, expected):
+        try:
+            jkbtest.wait_until(lambda: self.alarm_events() >= expected, 10, "the alarm did not come")
+        except AssertionError:
+            self.alarms_lost += 1
+
+    # ---- one fault
+
+    def next_fault(self):
+        if not self.order:
+            self.order = list(self.faults)
+            self.random.shuffle(self.order)
+        return self.order.pop()
+
+    def strike(self, lane, key, _what, function, says, options):
+        rig = self.rig
+        rig.keeps_broker = lane != "broker"
+        latencies = Latencies(rig)
+        time.sleep(self.random.uniform(1, self.quiet))
+        self.latencies += latencies.read()  # of the quiet time
+        gap = self.frame_gap()
+        expected = self.raise_alarm()
+        self.struck += 1
+        self.recoveries.append(rig.strike(function, says, **options))
+        self.wait_for_alarm(expected)
+        if options.get("other_bus", True):
+            self.count_frames(gap)
+            if lane != "broker" and options.get("broker", True):
+                self.latencies += latencies.read()  # no fault of others may delay this bus
+        self.resident.append(rig.daemon.resident_kib())
+
+    def open_rig(self):
+        self.rig = Rig()
+        self.rig.interval = 0  # a message for every frame
+        self.rig.start()
+
+    def attempt(self, fault):
+        try:
+            self.strike(*fault)
+        except Exception:
+            self.bad.append(fault[1])
+            print(f"{fault[1]} ended badly:\n{traceback.format_exc()}", flush=True)
+            self.rig.tell(fault[1])
+            self.close_rig()
+            self.open_rig()
+
+    def close_rig(self):
+        try:
+            self.rig.close()
+        except Exception:
+            self.bad.append("the end")
+            print(traceback.format_exc(), flush=True)
+
+    # ---- all of it
+
+    def print_row(self, minute):
+        rig, last = self.rig, self.latencies
+        with open(f"/proc/{rig.daemon.pid}/status", encoding="ascii") as file:
+            threads = next(line.split()[1] for line in file if line.startswith("Threads:"))
+        print(f"{minute:6.1f} {self.struck:7} {len(self.bad):3}  "
+              f"{percentile(self.recoveries, 0.5):4.1f} /{max(self.recoveries, default=0):5.1f}   "
+              f"{rig.daemon.resident_kib():7} {rig.daemon.open_files():5} {threads:>7}  "
+              f"{percentile(last, 0.5):5.1f} /{percentile(last, 0.99):6.1f} /{max(last, default=0):7.1f}  "
+              f"{self.frames:7} {self.frames_lost:4}  {self.alarms:6} {self.alarms_lost:4}", flush=True)
+
+    def run(self, seconds):
+        self.open_rig()
+        began = time.monotonic()
+        next_row = began + 60
+        print(HEADER, flush=True)
+        while time.monotonic() + LONGEST_FAULT < began + seconds or not self.struck:
+            self.attempt(self.next_fault())
+            if time.monotonic() >= next_row:
+                next_row += 60
+                self.print_row((time.monotonic() - began) / 60)
+        self.print_row((time.monotonic() - began) / 60)
+        self.close_rig()
+
+    def verdict(self):
+        """Sentences; none: all is well."""
+        found = [f"{name} ended badly" for name in self.bad]
+        if self.frames_lost:
+            found.append(f"{self.frames_lost} frames of the other bus were lost")
+        if self.alarms_lost:
+            found.append(f"{self.alarms_lost} alarms were lost")
+        half = len(self.resident) // 2
+        if half >= 10 and jkbtest.FACTOR == 1:
+            first, second = statistics.median(self.resident[:half]), statistics.median(self.resident[half:])
+            if second - first > RSS_SLACK_KIB:
+                found.append(f"memory grew from {first:.0f} to {second:.0f} KiB")
+        return found
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Random faults for as long as asked")
+    parser.add_argument("--minutes", type=float, default=1)
+    parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
+    parser.add_argument("--quiet", type=float, default=4, help="seconds between two faults, at most")
+    arguments = parser.parse_args()
+    print(f"seed {arguments.seed}")
+    soak = Soak(arguments.seed, arguments.quiet)
+    soak.run(60 * arguments.minutes)
+    found = soak.verdict()
+    print("\n".join(found) or "nothing was lost, nothing grew, all faults were overcome")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
