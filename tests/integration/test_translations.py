@@ -45,7 +45,7 @@ def locale():
 
 
 class Catalogues(unittest.TestCase):
-    """Every text is translated in every catalogue."""
+    """Every text of the tree is translated in every catalogue."""
 
     def catalogue(self, language):
         return os.path.join(ROOT, "po", f"{language}.po")
@@ -66,6 +66,23 @@ class Catalogues(unittest.TestCase):
                 said = self.run_tool("msgfmt", "--check", "--statistics", "-o", "/dev/null",
                                      self.catalogue(language)).stderr
                 self.assertRegex(said, r"^\d+ translated messages\.\n$")
+
+    def test_nothing_is_missing(self):
+        with tempfile.TemporaryDirectory() as directory:
+            template = os.path.join(directory, "jkbmsd.pot")
+            self.run_tool("xgettext", "--from-code=UTF-8", "--keyword=_", "--keyword=N_",
+                          "--keyword=C_:1c,2", "--keyword=ngettext:1,2", "-f", "po/POTFILES",
+                          "-o", template, GETTEXTDATADIRS=os.path.join(ROOT, "po"))
+            wanted = self.run_tool("msgattrib", "--no-obsolete", "--no-wrap", template).stdout
+            self.assertGreater(wanted.count("\nmsgid "), 500)
+            for language in languages():
+                with self.subTest(language=language):
+                    merged = os.path.join(directory, f"{language}.po")
+                    self.run_tool("msgmerge", "-q", "-N", "-o", merged, self.catalogue(language),
+                                  template)
+                    missing = self.run_tool("msgattrib", "--untranslated", "--no-wrap",
+                                            "--no-location", merged).stdout
+                    self.assertEqual(re.findall(r'(?m)^msgid "(.+)"', missing), [])
 
 
 class Base(jkbtest.Case):
