@@ -44,8 +44,8 @@ deflate_all (z_stream *stream, int flush, GByteArray *out)
 static void
 make_item (const JkbChunkItem *items, guint i, guint8 item[ITEM_SIZE])
 {
-  gint64 before_us = i > 0 ? items[i - 1].stamp_us : 0;
-  gint64 distance_us = GINT64_TO_LE (items[i].stamp_us - before_us);
+  guint64 before_us = i > 0 ? (guint64) items[i - 1].stamp_us : 0;
+  guint64 distance_us = GUINT64_TO_LE ((guint64) items[i].stamp_us - before_us); /* may wrap */
 
   memcpy (item, &distance_us, 8);
   for (guint j = 0; j < JKB_FRAME_SIZE; j++)

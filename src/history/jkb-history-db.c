@@ -147,8 +147,10 @@ gboolean
 jkb_history_db_load_outages (JkbHistoryDb *self, GArray *outages, GError **error)
 {
   sqlite3_stmt *statement = NULL;
-  int result = sqlite3_prepare_v2 (self->handle, "SELECT begin_us, end_us, dated FROM outage", -1,
-                                   &statement, NULL);
+  /* We never write more, but what is read may be damaged. */
+  static const char sql[] =
+      "SELECT begin_us, end_us, dated FROM outage LIMIT " G_STRINGIFY (JKB_OUTAGES_MAX);
+  int result = sqlite3_prepare_v2 (self->handle, sql, -1, &statement, NULL);
 
   g_array_set_size (outages, 0);
   while (result == SQLITE_OK && (result = sqlite3_step (statement)) == SQLITE_ROW)

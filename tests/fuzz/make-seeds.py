@@ -14,6 +14,7 @@ import socket
 import struct
 import subprocess
 import sys
+import zlib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -455,10 +456,27 @@ def make_texts():
     state("strange", (known % 1).replace("cells=16", "cells=-5").replace("JK_", "\\n\\t"), "", "")
 
 
+def make_history():
+    item = struct.pack("<q", 1767225600 * 10 ** 6) + frame(1)
+    write("fuzz-history", "chunk", b"\0\x01" + zlib.compress(item + bytes(308)))
+    write("fuzz-history", "chunk-cut", b"\0\x01" + zlib.compress(item)[:-6])
+    write("fuzz-history", "items", b"\x01" + item + bytes(308))
+    write("fuzz-history", "items-of-all-times", b"\x01" + (b"\xff" * 7 + b"\x7f" + bytes(300)) * 3)
+    for mode in (2, 3):
+        # head, tail, size, kind, clocks and id of the first records
+        for name, place in (("head", 64), ("tail", 128), ("size", 4096), ("kind", 4102), ("time", 4110), ("id", 4130)):
+            write("fuzz-history", f"journal-{mode}-{name}", bytes([mode]) + b"".join(
+                struct.pack(">HB", place + i, value) for i, value in enumerate((0x60, 0xff))))
+    for place in (16, 60, 100, 4096, 4200, 8192, 9000, 12288, 20480):
+        write("fuzz-history", f"database-{place}", bytes([4]) + struct.pack(">HB", place, 0x55))
+    write("fuzz-history", "good", b"\x02")
+
+
 def main():
     make_wire(sys.argv[1])
     make_config()
     make_texts()
+    make_history()
 
 
 main()

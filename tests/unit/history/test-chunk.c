@@ -92,6 +92,28 @@ test_one (void)
   g_assert_cmpuint (fixture->n_seen, ==, 1);
 }
 
+/* A damaged database may hold any of this, and it may be packed again when it is thinned. */
+static void
+test_impossible (void)
+{
+  static const gint64 stamps[] = { G_MAXINT64, G_MININT64, 0, G_MAXINT64 };
+  g_autofree Fixture *fixture = g_new0 (Fixture, 1);
+  g_autoptr (GBytes) bytes = NULL;
+  g_autoptr (GError) error = NULL;
+  gsize size;
+
+  g_assert_false (jkb_chunk_unpack (NULL, 0, 0, on_item, fixture, NULL, &error));
+  g_assert_error (error, JKB_ERROR, JKB_ERROR_IO);
+  fill (fixture);
+  for (guint i = 0; i < G_N_ELEMENTS (stamps); i++)
+    fixture->items[i].stamp_us = stamps[i];
+  bytes = jkb_chunk_pack (fixture->items, G_N_ELEMENTS (stamps));
+  g_bytes_get_data (bytes, &size);
+  g_assert_true (
+      jkb_chunk_unpack (g_bytes_get_data (bytes, NULL), size, 0, on_item, fixture, NULL, NULL));
+  g_assert_cmpuint (fixture->n_seen, ==, G_N_ELEMENTS (stamps));
+}
+
 static gboolean
 count_item (gint64 stamp_us, const guint8 *frame, gpointer user_data)
 {
@@ -181,6 +203,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/chunk/there-and-back", test_there_and_back);
   g_test_add_func ("/chunk/one", test_one);
+  g_test_add_func ("/chunk/impossible", test_impossible);
   g_test_add_func ("/chunk/damage", test_damage);
   g_test_add_func ("/points/few-stay", test_few_points_stay);
   g_test_add_data_func ("/points/extremes-stay-in-1", GUINT_TO_POINTER (1), test_extremes_stay);

@@ -689,6 +689,21 @@ test_bad_file (Fixture *f, gconstpointer data)
   g_assert_cmpuint (count_all (f, "garage_1"), ==, 1);
 }
 
+/* More outages than anybody has written. */
+static void
+test_too_many_outages (Fixture *f, gconstpointer data)
+{
+  g_assert_true (jkb_history_db_run (f->source.db,
+                                     "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n"
+                                     " LIMIT 1000) INSERT INTO outage SELECT i, i, 1 FROM n",
+                                     NULL));
+  g_assert_true (jkb_history_db_load_outages (f->source.db, f->outages, NULL));
+  g_assert_cmpuint (f->outages->len, ==, JKB_OUTAGES_MAX);
+  add (f, "garage_1", NEW_YEAR, 3300);
+  commit (f);
+  g_assert_cmpuint (count_all (f, "garage_1"), ==, 1);
+}
+
 static void
 test_file_is_private (Fixture *f, gconstpointer data)
 {
@@ -737,6 +752,7 @@ main (int argc, char **argv)
   ADD ("/commit/damaged-chunk-costs-itself", test_damaged_chunk_costs_itself);
   for (guint i = 0; i < G_N_ELEMENTS (bad_files); i++)
     g_test_add (bad_files[i].name, Fixture, &bad_files[i], set_up, test_bad_file, tear_down);
+  ADD ("/commit/too-many-outages", test_too_many_outages);
   ADD ("/commit/file-is-private", test_file_is_private);
   return g_test_run ();
 }
