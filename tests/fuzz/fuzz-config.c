@@ -27,7 +27,6 @@ LLVMFuzzerInitialize (int *argc, char ***argv)
 {
   g_autofree char *extra_dir = g_build_filename (fuzz_directory (), "conf.d", NULL);
 
-  fuzz_silence_log ();
   main_file = g_build_filename (fuzz_directory (), "jkbmsd.conf", NULL);
   extra_file = g_build_filename (extra_dir, "10-more.conf", NULL);
   state_dir = g_build_filename (fuzz_directory (), "state", NULL);

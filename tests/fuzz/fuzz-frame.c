@@ -62,6 +62,14 @@ check_texts (const JkbValues *values)
   g_assert_true (g_utf8_validate (plain->str, (gssize) plain->len, NULL));
 }
 
+/* Whether values happen to look like the beginning of a frame. What then begins like an info frame is
+ * blanked, in a good frame too: the price of keeping secrets of cut ones. */
+static gboolean
+has_header_inside (const guint8 *frame)
+{
+  return memmem (frame + 1, JKB_FRAME_SIZE - 1, "\x55\xaa\xeb\x90", 4) != NULL;
+}
+
 /* Noise may hold the beginning of a frame that swallows ours: then nothing comes. */
 static gboolean
 find_frame (JkbStream *stream, const guint8 *frame, JkbEvent *event)
@@ -87,13 +95,14 @@ LLVMFuzzerTestOneInput (const guint8 *data, size_t size)
   values_data = data + 2 + n_noise;
   values_left = size - 2 - n_noise;
   made_frame_fill ((JkbGroup) (data[0] % JKB_N_GROUPS), frame, &wanted, next_number);
+  if (has_header_inside (frame))
+    return 0;
   append (stream, data + 2, n_noise);
   append (stream, frame, sizeof frame);
   jkb_stream_finish (stream);
   if (!find_frame (stream, frame, &event))
     {
-      g_assert_true (memmem (frame + 1, sizeof frame - 1, "\x55\xaa\xeb\x90", 4) != NULL
-                     || n_noise > 0);
+      g_assert_cmpuint (n_noise, >, 0);
       return 0;
     }
   g_assert_true (jkb_decode (event.bytes, &values));

@@ -112,7 +112,6 @@ LLVMFuzzerInitialize (int *argc, char ***argv)
   g_autoptr (GArray) outages = jkb_outages_new ();
   JkbHistorySource source;
 
-  fuzz_silence_log ();
   journal_path = g_build_filename (fuzz_directory (), "history.journal", NULL);
   database_path = g_build_filename (fuzz_directory (), "history.sqlite", NULL);
   log_path = g_strconcat (database_path, "-wal", NULL);

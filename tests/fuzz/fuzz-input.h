@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * SPDX-FileCopyrightText: the jkbmsd contributors
  *
- * What the fuzz targets share: directories, files, the parts of an input, and the log kept away.
+ * What the fuzz targets share: directories, files, the parts of an input. Linking it also keeps the log
+ * away.
  */
 #pragma once
 
@@ -21,6 +22,3 @@ void fuzz_write_file (const char *path, const void *data, gsize size);
 /* Takes the part of *@data up to the next separator, or all. Returns: (transfer full): with a zero
  * byte behind it */
 char *fuzz_take_part (const guint8 **data, size_t *size, gsize *length);
-
-/* Log lines are made as ever, and checked, but not printed. */
-void fuzz_silence_log (void);

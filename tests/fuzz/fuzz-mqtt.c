@@ -32,7 +32,6 @@ LLVMFuzzerInitialize (int *argc, char ***argv)
   JkbDaemonOptions options = { .config_file = file };
   JkbConfig *config;
 
-  fuzz_silence_log ();
   fuzz_write_file (file, text, strlen (text));
   config = jkb_config_load (file, TRUE, NULL, problems);
   g_assert_cmpuint (problems->len, ==, 0);

@@ -17,7 +17,6 @@ static char *file;
 int
 LLVMFuzzerInitialize (int *argc, char ***argv)
 {
-  fuzz_silence_log ();
   file = g_build_filename (fuzz_directory (), "recording.bin", NULL);
   return 0;
 }

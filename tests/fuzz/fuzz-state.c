@@ -25,7 +25,6 @@ LLVMFuzzerInitialize (int *argc, char ***argv)
   g_autofree char *directory
       = g_build_filename (fuzz_directory (), "snapshots", "garage_1", NULL);
 
-  fuzz_silence_log ();
   g_assert_cmpint (g_mkdir_with_parents (directory, 0700), ==, 0);
   known_file = g_build_filename (fuzz_directory (), "known-bms.ini", NULL);
   snapshot_file = g_build_filename (directory, SNAPSHOT ".ini", NULL);
