@@ -230,9 +230,10 @@ build_job[analyse]=$!
 if [ $asan = yes ]; then
   title "Fuzzers, $fuzz_seconds s each"
   run_fuzzers
+  [ -z "${JKB_TEST_LONG-}" ] || check 'the fuzzers reach enough of the source' scripts/coverage.sh
 fi
-title 'gcc -fanalyzer and cppcheck'
-end_build analyse 'gcc -fanalyzer and cppcheck find nothing'
+title 'gcc -fanalyzer, cppcheck and clang-tidy'
+end_build analyse 'gcc -fanalyzer, cppcheck and clang-tidy find nothing'
 
 title 'Result'
 finish

@@ -15,8 +15,8 @@ run_packages=(mosquitto mosquitto-clients 'dbus-daemon|dbus' systemd)
 test_packages=(python3 python3-gi python3-dbusmock openssl tmux zsh mandoc man-db socat ser2net spin libfaketime
                locales cppcheck dbus dbus-broker valgrind 'polkitd|policykit-1')
 
-# For the builds with sanitizers and the fuzzers; without them those parts are skipped.
-sanitizer_packages=(clang llvm)
+# For the builds with sanitizers, the fuzzers and clang-tidy; without them those parts are skipped.
+sanitizer_packages=(clang llvm clang-tidy)
 
 is_installed ()
 {

@@ -207,8 +207,10 @@ jkb_ctl_port_holder (const char *root, const char *device)
     {
       g_autofree char *process = g_build_filename (processes, name, NULL);
       g_autofree char *command = NULL;
+      guint64 pid;
 
-      if (!g_ascii_isdigit (name[0]) || atoi (name) == getpid () || !process_has (process, target))
+      if (!g_ascii_string_to_unsigned (name, 10, 1, G_MAXINT, &pid, NULL)
+          || pid == (guint64) getpid () || !process_has (process, target))
         continue;
       command = read_line (process, "comm");
       g_string_append_printf (holders, "%s%s (%s)", holders->len > 0 ? ", " : "",

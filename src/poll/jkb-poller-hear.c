@@ -123,11 +123,10 @@ take_frame (JkbPoller *self, const JkbEvent *event, gint64 now_us)
       trigger_answered (self, event, now_us);
       return;
     }
-  if (!jkb_role_may_talk (&self->role))
-    hear_foreign (self, now_us);
-  else if (event->address >= 0 && event->drop == JKB_DROP_NONE
-           && (group == JKB_N_GROUPS
-               || !is_answer_to_us (self, event->address, trigger_of_group[group], now_us)))
+  if (!jkb_role_may_talk (&self->role)
+      || (event->address >= 0 && event->drop == JKB_DROP_NONE
+          && (group == JKB_N_GROUPS
+              || !is_answer_to_us (self, event->address, trigger_of_group[group], now_us))))
     hear_foreign (self, now_us);
 }
 

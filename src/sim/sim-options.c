@@ -174,22 +174,36 @@ compare_alarms (gconstpointer a, gconstpointer b)
   return first->at_ns < second->at_ns ? -1 : first->at_ns > second->at_ns;
 }
 
+/* "ADDRESS:BIT@SECONDS" */
+static gboolean
+parse_alarm (const char *text, SimAlarm *alarm)
+{
+  g_auto (GStrv) words = g_strsplit_set (text, ":@", 4);
+  guint64 address, bit;
+  double seconds;
+  char *end;
+
+  if (g_strv_length (words) != 3 || text[strlen (words[0])] != ':'
+      || !g_ascii_string_to_unsigned (words[0], 10, 0, 247, &address, NULL)
+      || !g_ascii_string_to_unsigned (words[1], 10, 0, 31, &bit, NULL) || words[2][0] == '\0')
+    return FALSE;
+  seconds = g_ascii_strtod (words[2], &end);
+  if (*end != '\0' || !(seconds >= 0) || seconds > 1e8)
+    return FALSE;
+  *alarm = (SimAlarm) { (guint) address, (guint) bit, (gint64) (seconds * 1e9) };
+  return TRUE;
+}
+
 static gboolean
 parse_alarms (SimOptions *self, const Typed *typed, GError **error)
 {
   for (guint i = 0; typed->alarms != NULL && typed->alarms[i] != NULL; i++)
     {
-      guint address, bit;
-      gdouble seconds;
-      int used = 0;
       SimAlarm alarm;
 
-      if (sscanf (typed->alarms[i], "%u:%u@%lf%n", &address, &bit, &seconds, &used) != 3
-          || typed->alarms[i][used] != '\0' || address > 247 || bit > 31 || !(seconds >= 0)
-          || seconds > 1e8)
+      if (!parse_alarm (typed->alarms[i], &alarm))
         return refuse (error, _("“%s” is no alarm; write it as ADDRESS:BIT@SECONDS."),
                        typed->alarms[i]);
-      alarm = (SimAlarm) { address, bit, (gint64) (seconds * 1e9) };
       g_array_append_val (self->alarms, alarm);
     }
   g_array_sort (self->alarms, compare_alarms);

@@ -96,6 +96,7 @@ class CommandLine(jkbtest.Case):
                           ["--bms", "3-1"], ["--cells", "33"], ["--cells", "0"], ["--rate", "fast"],
                           ["--rate", "-1"], ["--firmware", "1"], ["--fault", "x=1"],
                           ["--fault", "corrupt=2"], ["--alarm", "1"], ["--alarm", "1:40@1"],
+                          ["--alarm", "4294967297:1@1"], ["--alarm", "1@4:1"],
                           ["--seed", "-1"], ["--count", "-1"], ["--replay", "x", "--master"]):
             done = run(*arguments)
             self.assertEqual(done.returncode, 2, arguments)
