@@ -7,11 +7,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "core/jkb-error.h"
 #include "core/jkb-log.h"
 #include "history/jkb-history-db-private.h"
+#include "history/jkb-history.h"
 
 #define FORMAT 1
 #define APPLICATION_ID 0x4a4b4831 /* "JKH1" */
@@ -119,6 +121,24 @@ judge (JkbHistoryDb *self, const char **why, GError **error)
   return *why == NULL;
 }
 
+/* Returns: %FALSE: the row is damaged */
+static gboolean
+take_number (JkbHistoryDb *self, sqlite3_stmt *statement)
+{
+  const char *id = (const char *) sqlite3_column_text (statement, 1);
+  gint64 *number;
+  char *copy;
+
+  if (id == NULL || strlen (id) >= JKB_HISTORY_ID_SIZE || g_hash_table_contains (self->numbers, id))
+    return FALSE;
+  copy = g_strdup (id);
+  number = g_new (gint64, 1);
+  *number = sqlite3_column_int64 (statement, 0);
+  g_hash_table_insert (self->numbers, copy, number);
+  g_hash_table_insert (self->ids, number, copy);
+  return TRUE;
+}
+
 gboolean
 jkb_history_db_load_numbers (JkbHistoryDb *self, GError **error)
 {
@@ -128,18 +148,14 @@ jkb_history_db_load_numbers (JkbHistoryDb *self, GError **error)
   g_hash_table_remove_all (self->ids);
   g_hash_table_remove_all (self->numbers);
   result = sqlite3_prepare_v2 (self->handle, "SELECT number, id FROM bms", -1, &statement, NULL);
-
   while (result == SQLITE_OK && (result = sqlite3_step (statement)) == SQLITE_ROW)
+    result = take_number (self, statement) ? SQLITE_OK : SQLITE_CORRUPT;
+  if (result == SQLITE_CORRUPT)
     {
-      gint64 *number = g_new (gint64, 1);
-      char *id = g_strdup ((const char *) sqlite3_column_text (statement, 1));
-
-      *number = sqlite3_column_int64 (statement, 0);
-      g_hash_table_insert (self->numbers, id, number);
-      g_hash_table_insert (self->ids, number, id);
-      result = SQLITE_OK;
+      self->corrupt = TRUE;
+      g_set_error_literal (error, JKB_ERROR, JKB_ERROR_IO, "the list of the BMS is damaged");
     }
-  if (result != SQLITE_DONE)
+  else if (result != SQLITE_DONE)
     jkb_history_db_fail (self, error);
   sqlite3_finalize (statement);
   return result == SQLITE_DONE;

@@ -659,6 +659,16 @@ typedef struct
 
 static const Bad bad_files[] = {
   { "/commit/newer-database", "PRAGMA user_version=99", NULL },
+  { "/commit/id-of-nothing",
+    "PRAGMA writable_schema=ON;"
+    "UPDATE sqlite_schema SET sql='CREATE TABLE bms (number INTEGER PRIMARY KEY, id)'"
+    " WHERE name='bms';"
+    "DELETE FROM sqlite_schema WHERE name LIKE '%autoindex_bms%';"
+    "PRAGMA writable_schema=RESET;"
+    "UPDATE bms SET id=NULL",
+    NULL },
+  { "/commit/id-without-end",
+    "UPDATE bms SET id='garage_1_garage_1_garage_1_garage_1'", NULL },
   { "/commit/strange-database", "PRAGMA application_id=5", NULL },
   { "/commit/no-database", NULL, "this is no database, but long enough to be taken for one" },
 };
