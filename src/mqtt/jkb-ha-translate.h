@@ -2,7 +2,7 @@
  * SPDX-FileCopyrightText: the jkbmsd contributors
  *
  * Names of entities in the language of the option "language". The catalogues in po/ are read when the
- * daemon is built: it never changes its own locale. Constant: any thread.
+ * daemon is built: it never changes its own locale. Main thread only.
  */
 #pragma once
 
@@ -17,7 +17,8 @@ G_BEGIN_DECLS
  *
  * A pattern keeps its "%u" or "%s".
  *
- * Returns: (transfer none): @text itself where the language has no translation of it
+ * Returns: (transfer none): valid until another language is asked for; @text itself where the
+ *   language has no translation of it
  */
 const char *jkb_ha_translate (const char *language, const char *text);
 

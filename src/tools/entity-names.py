@@ -10,6 +10,7 @@ pattern breaks the build: the daemon must never fill in what is not there.
 
 import re
 import sys
+import zlib
 
 MARKED = re.compile(r'\bN_ ?\(\s*("(?:[^"\\]|\\.)*"(?:\s*"(?:[^"\\]|\\.)*")*)\s*\)')
 LITERAL = re.compile(r'"((?:[^"\\]|\\.)*)"')
@@ -55,20 +56,27 @@ def literal(text):
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
 
 
+def print_bytes(out, name, data):
+    out.write(f"static const guint8 {name}[] = {{\n")
+    for start in range(0, len(data), 20):
+        out.write("  " + ", ".join(map(str, data[start:start + 20])) + ",\n")
+    out.write("};\n")
+
+
 def print_language(out, language, strings):
-    """One blob, and where each text begins in it; the texts that are missing begin at its end."""
-    blob, places = 0, []
-    out.write(f"static const char text_{language}[] =\n")
+    """One blob, packed, and where each text begins in it; the texts that are missing begin at its end.
+
+    Returns the size of the blob."""
+    blob, places = b"", []
     for string in strings:
-        places.append(blob if string else None)
-        if string:
-            out.write(f'  {literal(string)} "\\0"\n')
-            blob += len(string.encode()) + 1
-    out.write('  "";\n')
-    if blob > 0xffff:
+        places.append(len(blob) if string else None)
+        blob += string.encode() + b"\0" if string else b""
+    if len(blob) > 0xffff:
         sys.exit(f"{language}: more than 64 KiB of names")
-    numbers = ", ".join(str(blob if place is None else place) for place in places)
+    print_bytes(out, f"packed_{language}", zlib.compress(blob + b"\0", 9))
+    numbers = ", ".join(str(len(blob) if place is None else place) for place in places)
     out.write(f"static const guint16 at_{language}[] = {{ {numbers} }};\n")
+    return len(blob) + 1
 
 
 def main():
@@ -76,6 +84,7 @@ def main():
     languages = [line for line in read(f"{directory}/LINGUAS").split("\n") if line and line[0] != "#"]
     texts = marked_texts(sources)
     catalogues = {language: f"{directory}/{language}.po" for language in languages}
+    sizes = {}
     with open(output, "w", encoding="utf-8") as out:
         out.write("/* Made by entity-names.py. SPDX-License-Identifier: MIT */\n"
                   "/* clang-format off */\n")
@@ -90,10 +99,11 @@ def main():
             for text, translation in zip(texts, strings):
                 if translation:
                     check(path, text, translation)
-            print_language(out, language, strings)
+            sizes[language] = print_language(out, language, strings)
         out.write("static const Language languages[] = {\n")
         for language in languages:
-            out.write(f'  {{ "{language}", text_{language}, at_{language} }},\n')
+            out.write(f'  {{ "{language}", packed_{language}, sizeof packed_{language}, '
+                      f"{sizes[language]}, at_{language} }},\n")
         out.write("};\n")
     with open(depfile, "w", encoding="utf-8") as file:
         file.write(f"{output}: {directory}/LINGUAS {' '.join(sources)} {' '.join(catalogues.values())}\n")
