@@ -82,7 +82,9 @@ def make_control_group():
 
 class Machine(jkbtest.Part):
 
-    def __init__(self):
+    def __init__(self, links=None):
+        """links: {path: target} of symbolic links to add to the tree"""
+        self.links = links or {}
         self.directory = self.group = self.launcher = self.pid = None
 
     def start(self):
@@ -94,6 +96,9 @@ class Machine(jkbtest.Part):
                        env=dict(os.environ, DESTDIR=tree), stdout=subprocess.DEVNULL)
         for name, text in EXTRA_FILES.items():
             self._write(os.path.join(tree, name), text)
+        for path, target in self.links.items():
+            os.makedirs(os.path.dirname(os.path.join(tree, path)), exist_ok=True)
+            os.symlink(target, os.path.join(tree, path))
         self._boot(tree)
 
     @staticmethod
