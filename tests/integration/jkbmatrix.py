@@ -221,9 +221,16 @@ The reconnection pauses of the test are 0.1 to 0.4 s (`reconnect-min`, `reconnec
 noticed after 1.5 s (`no-data-timeout`); with the defaults add up to `reconnect-max`.
 Times were taken on two busy cores, {count} faults.
 
-Beside the matrix: `test_watchdog.py` stops single threads of a daemon, each of which must cost it its
-signs of life to systemd, while absent ports, gateways, brokers and name servers must not;
-[tests/model](../tests/model/README.md) explores wake-ups, start and stop exhaustively.
+Beside the matrix:
+
+- [tests/soak](../tests/soak/soak.py) strikes one daemon with the same faults in a random order, for as
+  long as asked (a minute in `./test.sh`), and prints memory, files, latencies, losses and recoveries;
+- `test_watchdog.py` stops single threads of a daemon, each of which must cost it its signs of life to
+  systemd, while absent ports, gateways, brokers and name servers must not;
+- `test_memcheck.py` runs a whole life of the daemon under Valgrind;
+- `./test.sh --long` runs all integration tests under ThreadSanitizer, the plain run those in which
+  threads cross;
+- [tests/model](../tests/model/README.md) explores wake-ups, start and stop exhaustively.
 """
 
 
