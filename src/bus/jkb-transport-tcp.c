@@ -20,6 +20,10 @@
 #define CONNECT_TIMEOUT_US (5 * G_USEC_PER_SEC)
 #define FORM "use tcp:HOST:PORT or tcp:[IPV6-ADDRESS]:PORT"
 
+/* Left to itself the kernel keeps megabytes for a sender that does not stop, and what is read is
+ * old then. This is over ten seconds of a bus, and some milliseconds of a flood. */
+#define RECEIVE_BUFFER (128 * 1024)
+
 /* A peer without power is noticed after 10 + 3 × 5 s, one that takes nothing after 20 s. */
 #define KEEPALIVE_IDLE_S 10
 #define KEEPALIVE_INTERVAL_S 5
@@ -90,9 +94,11 @@ set_option (int fd, int level, int name, int value)
   setsockopt (fd, level, name, &value, sizeof value);
 }
 
+/* Before connect(), which tells the other end. */
 static void
 configure (int fd)
 {
+  set_option (fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER);
   set_option (fd, SOL_SOCKET, SO_KEEPALIVE, 1);
   set_option (fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
   set_option (fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
