@@ -144,24 +144,41 @@ fuzz ()
     -artifact_prefix="build/corpus/$name-" "${options[@]}" "$corpus" "tests/fuzz/corpus/$name"
 }
 
-# All of them, as many at a time as there are cores.
+# All of them, as many at a time as there are cores, each with its result in build/NAME.status. They
+# take what the tests, which mostly wait, leave of the processors.
 run_fuzzers ()
 {
   local fuzzer name
-  local -A job=()
+  trap 'kill $(jobs -pr) 2>/dev/null' EXIT
+  trap exit TERM
+  renice -n 19 $BASHPID >/dev/null
   for fuzzer in build/asan/tests/fuzz/fuzz-*; do
     [ -f "$fuzzer" ] && [ -x "$fuzzer" ] || continue
     name=$(basename "$fuzzer")
     [ "$(jobs -pr | wc -l)" -lt "$(nproc)" ] || wait -n
-    fuzz "$name" >"build/$name.log" 2>&1 &
-    job[$name]=$!
+    { fuzz "$name" >"build/$name.log" 2>&1; echo $? >"build/$name.status"; } &
   done
-  for name in "${!job[@]}"; do
-    if wait "${job[$name]}"; then
+  wait
+}
+
+begin_fuzzers ()
+{
+  rm -f build/fuzz-*.{log,status}
+  run_fuzzers &
+  fuzz_job=$!
+}
+
+end_fuzzers ()
+{
+  local log name
+  wait "$fuzz_job"
+  for log in build/fuzz-*.log; do
+    name=$(basename "$log" .log)
+    if [ "$(cat "build/$name.status" 2>/dev/null)" = 0 ]; then
       pass
-      echo "$name: $(sed -n 's/.*number_of_executed_units: *//p' "build/$name.log") executions"
+      echo "$name: $(sed -n 's/.*number_of_executed_units: *//p' "$log") executions"
     else
-      tail -n 60 "build/$name.log"
+      tail -n 60 "$log"
       fail "fuzzer $name"
     fi
   done
@@ -218,7 +235,12 @@ if [ $asan = yes ]; then
   end_build asan 'clang build without a warning, with ASan and UBSan' || asan=no
 fi
 [ $tsan = no ] || CC=clang begin_build tsan "${sanitizer_options[@]}" -Db_sanitize=thread -Db_lundef=false
-[ $asan = no ] || run_tests asan --timeout-multiplier 4 --no-suite plain
+if [ $asan = yes ]; then
+  begin_fuzzers
+  run_tests asan --timeout-multiplier 4 --no-suite plain
+fi
+(renice -n 15 $BASHPID >/dev/null; exec scripts/analyse.sh) >build/analyse.log 2>&1 &
+build_job[analyse]=$!
 
 if [ $tsan = yes ]; then
   title 'clang with ThreadSanitizer: what crosses threads'
@@ -226,11 +248,9 @@ if [ $tsan = yes ]; then
     run_tests tsan --timeout-multiplier 6 "${tsan_suites[@]}" --no-suite plain
 fi
 
-(renice -n 10 $BASHPID >/dev/null; exec scripts/analyse.sh) >build/analyse.log 2>&1 &
-build_job[analyse]=$!
 if [ $asan = yes ]; then
   title "Fuzzers, $fuzz_seconds s each"
-  run_fuzzers
+  end_fuzzers
   [ -z "${JKB_TEST_LONG-}" ] || check 'the fuzzers reach enough of the source' scripts/coverage.sh
 fi
 title 'gcc -fanalyzer, cppcheck and clang-tidy'
