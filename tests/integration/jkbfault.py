@@ -206,17 +206,17 @@ class Published:
 
     def __init__(self, capture):
         self.capture = capture
-        self._at = 0
+        self.at = 0
         self.wrong = []
         self.states = {}  # id: how many
 
     def look(self, truth):
         path = self.capture.log_path
         with open(path, "rb") as file:
-            file.seek(self._at)
+            file.seek(self.at)
             data = file.read()
         data = data[:data.rfind(b"\n") + 1]
-        self._at += len(data)
+        self.at += len(data)
         for line in data.decode(errors="replace").splitlines():
             if line.startswith("{"):
                 self._judge(json.loads(line), truth)

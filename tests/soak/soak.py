@@ -41,6 +41,7 @@ from jkbfault import RSS_SLACK_KIB, Rig  # noqa: E402
 
 LANES = ("serial", "line", "broker", "dbus", "machine")  # those whose faults want a plain rig
 LONGEST_FAULT = 14  # s, about
+MAX_HEARD = 8 << 20  # bytes of messages that are kept
 HEADER = ("minute  faults bad  recovery s     memory files threads  latency ms            frames lost  "
           "alarms lost")
 
@@ -54,7 +55,7 @@ class Heard:
     took from its time stamp to its arrival."""
 
     def __init__(self, rig):
-        self.path, self.at = rig.capture.log_path, 0
+        self.path, self.at, self.truth = rig.capture.log_path, 0, rig.truth
         self.alarms = 0
 
     def read(self):
@@ -67,6 +68,13 @@ class Heard:
         self.alarms += data.count(b'"topic":"jkbms/b_0/alarm"')
         return [self._latency(json.loads(line)) for line in data.splitlines()
                 if line.startswith(b"{") and b'"topic":"jkbms/b_' in line and b'/state"' in line]
+
+    def forget(self, published):
+        """What was read, by us and by the judgement, must not fill the disk of a long run."""
+        published.look(self.truth)
+        if self.at > MAX_HEARD:
+            os.truncate(self.path, 0)  # the subscriber appends
+            self.at = published.at = 0
 
     @staticmethod
     def _latency(record):
@@ -136,6 +144,7 @@ class Soak:
         rig = self.rig
         rig.keeps_broker = lane != "broker"
         self.heard.read()
+        self.heard.forget(rig.published)
         time.sleep(self.random.uniform(1, self.quiet))
         self.latencies += self.heard.read()  # of the quiet time
         gap = self.frame_gap()
