@@ -22,6 +22,7 @@ typedef enum
   JKB_SQL_DELETE,
   JKB_SQL_EACH,
   JKB_SQL_OLDEST,
+  JKB_SQL_COUNT,
   JKB_N_SQL
 } JkbSql;
 

@@ -20,6 +20,8 @@ static const char *const statements[JKB_N_SQL] = {
                    " AND t0 BETWEEN ?2 AND ?3 AND t1>=?4 AND (?5=0 OR bms=?5) ORDER BY t0",
   [JKB_SQL_OLDEST] = "SELECT row, bms, t0, t1 FROM chunk WHERE level=?1 AND t0<?2"
                      " ORDER BY t0 LIMIT 1",
+  [JKB_SQL_COUNT] = "SELECT total(count * (min(t1, ?2) - max(t0, ?1) + 1.0) / (t1 - t0 + 1))"
+                    " FROM chunk WHERE level>=0 AND t0<=?2 AND t1>=?1",
 };
 
 /* ---- running ---- */
@@ -328,6 +330,22 @@ jkb_history_db_oldest (JkbHistoryDb *self, JkbLevel level, gint64 before_us, Jkb
     jkb_history_db_fail (self, error);
   reset (statement);
   return result == SQLITE_ROW;
+}
+
+guint64
+jkb_history_db_count (JkbHistoryDb *self, gint64 from_us, gint64 to_us)
+{
+  sqlite3_stmt *statement = jkb_history_db_statement (self, JKB_SQL_COUNT, NULL);
+  guint64 count = 0;
+
+  if (statement == NULL)
+    return 0;
+  sqlite3_bind_int64 (statement, 1, from_us);
+  sqlite3_bind_int64 (statement, 2, to_us);
+  if (sqlite3_step (statement) == SQLITE_ROW)
+    count = (guint64) (sqlite3_column_double (statement, 0) + 0.5);
+  reset (statement);
+  return count;
 }
 
 gboolean

@@ -111,6 +111,9 @@ gboolean jkb_history_db_each (JkbHistoryDb *self, JkbLevel level, gint64 bms, gi
 gboolean jkb_history_db_oldest (JkbHistoryDb *self, JkbLevel level, gint64 before_us,
                                 JkbChunkRow *row, GError **error);
 
+/* How many samples there are in that time, about: a chunk counts by the part of its time. */
+guint64 jkb_history_db_count (JkbHistoryDb *self, gint64 from_us, gint64 to_us);
+
 /* All undated chunks are of now: their times were @shift_us behind. */
 gboolean jkb_history_db_date (JkbHistoryDb *self, gint64 shift_us, GError **error);
 gboolean jkb_history_db_drop_undated (JkbHistoryDb *self, guint64 *n_samples, GError **error);

@@ -45,7 +45,7 @@ struct _JkbHistoryStore
   atomic_bool idle;    /* the store thread waits for the first record */
   atomic_bool hurried; /* it was told that the journal fills up */
   atomic_bool ended;
-  _Atomic guint64 commits, early, lost, bytes;
+  _Atomic guint64 commits, early, lost, bytes, waiting;
 
   /* the store thread's own */
   JkbHistoryDb *db; /* (nullable): closed until it can be opened */
@@ -217,6 +217,12 @@ jkb_history_store_get_bytes (JkbHistoryStore *self)
   return atomic_load_explicit (&self->bytes, memory_order_relaxed);
 }
 
+guint64
+jkb_history_store_get_waiting (JkbHistoryStore *self)
+{
+  return atomic_load_explicit (&self->waiting, memory_order_relaxed);
+}
+
 /* ---- store thread: the database ---- */
 
 static void
@@ -277,6 +283,21 @@ read_slept (void)
          + (with_sleep.tv_nsec - without.tv_nsec) / 1000;
 }
 
+static void
+count_waiting (JkbHistoryStore *self)
+{
+  guint64 waiting = 0;
+
+  for (guint i = 0; i < self->outages->len; i++)
+    {
+      const JkbOutage *outage = &g_array_index (self->outages, JkbOutage, i);
+
+      if (outage->dated)
+        waiting += jkb_history_db_count (self->db, outage->begin_us, outage->end_us);
+    }
+  atomic_store_explicit (&self->waiting, waiting, memory_order_relaxed);
+}
+
 static JkbHistorySource
 make_source (JkbHistoryStore *self)
 {
@@ -328,6 +349,7 @@ commit_once (JkbHistoryStore *self, GError **error)
     atomic_fetch_add_explicit (&self->early, 1, memory_order_relaxed);
   self->is_early = FALSE;
   self->more = result.more;
+  count_waiting (self);
   atomic_store_explicit (&self->bytes, jkb_history_db_file_bytes (self->db), memory_order_relaxed);
   return TRUE;
 }

@@ -86,5 +86,6 @@ guint64 jkb_history_store_get_commits (JkbHistoryStore *self);
 guint64 jkb_history_store_get_early (JkbHistoryStore *self);
 guint64 jkb_history_store_get_lost (JkbHistoryStore *self);
 guint64 jkb_history_store_get_bytes (JkbHistoryStore *self);
+guint64 jkb_history_store_get_waiting (JkbHistoryStore *self);
 
 G_END_DECLS

@@ -305,6 +305,7 @@ jkb_history_get_counters (JkbHistory *self, JkbHistoryCounters *counters)
       counters->early += jkb_history_store_get_early (self->store);
       counters->dropped += jkb_history_store_get_lost (self->store);
       counters->bytes = jkb_history_store_get_bytes (self->store);
+      counters->waiting = jkb_history_store_get_waiting (self->store);
     }
   counters->dropped += self->dropped;
 }

@@ -34,6 +34,7 @@ typedef struct
   guint64 commits;  /* transactions since the start: about one a minute */
   guint64 early;    /* those of them that came before the minute because the journal filled up */
   guint64 bytes;    /* size of the database */
+  guint64 waiting;  /* samples that were missed and are not confirmed, about, at the last commit */
 } JkbHistoryCounters;
 
 /**
