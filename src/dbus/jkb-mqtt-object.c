@@ -90,6 +90,7 @@ static const JkbXmlProperty properties[] = {
   { "Published", read_counter, COUNTER (published) },
   { "Dropped", read_counter, COUNTER (dropped) },
   { "Queued", read_queued, 0 },
+  { "HistoryWaiting", read_counter, COUNTER (history_waiting) },
   { NULL, NULL, 0 },
 };
 

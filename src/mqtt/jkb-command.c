@@ -155,10 +155,24 @@ jkb_command_result (GString *out, const JkbField *field, gint64 raw, const GErro
 
 /* ---- Home Assistant ---- */
 
+static gboolean
+is_status (const JkbConfig *config, const char *topic, const char *payload, gsize size,
+           const char *status)
+{
+  return g_str_equal (topic, config->homeassistant.status_topic) && size == strlen (status)
+         && memcmp (payload, status, size) == 0;
+}
+
 gboolean
 jkb_command_is_birth (const JkbConfig *config, const char *topic, const char *payload, gsize size,
                       gboolean retained)
 {
-  return !retained && g_str_equal (topic, config->homeassistant.status_topic)
-         && size == strlen ("online") && memcmp (payload, "online", size) == 0;
+  return !retained && is_status (config, topic, payload, size, "online");
+}
+
+gboolean
+jkb_command_is_farewell (const JkbConfig *config, const char *topic, const char *payload,
+                         gsize size, gboolean retained)
+{
+  return !retained && is_status (config, topic, payload, size, "offline");
 }

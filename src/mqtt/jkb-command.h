@@ -55,4 +55,9 @@ void jkb_command_result (GString *out, const JkbField *field, gint64 raw, const 
 gboolean jkb_command_is_birth (const JkbConfig *config, const char *topic, const char *payload,
                                gsize size, gboolean retained);
 
+/* Whether a message tells that Home Assistant is gone just now. A kept one may be of an installation
+ * that is no more. */
+gboolean jkb_command_is_farewell (const JkbConfig *config, const char *topic, const char *payload,
+                                  gsize size, gboolean retained);
+
 G_END_DECLS

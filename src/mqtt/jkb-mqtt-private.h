@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "mqtt/jkb-backlog.h"
 #include "mqtt/jkb-mqtt.h"
 #include "mqtt/jkb-publisher.h"
 
@@ -33,6 +34,7 @@ struct _JkbMqtt
   guint leaving_source; /* it has ended */
   guint leaving_timeout;
   gboolean connected;
+  gboolean has_run;    /* been started, or found to be switched off */
   gboolean met_broker; /* since the start: what it had kept has been looked at */
   char *last_error;
   JkbMqttCounters counters; /* of former runs */
@@ -42,6 +44,7 @@ struct _JkbMqtt
   JkbRoundStep step;
   GPtrArray *step_ids; /* BMS of this round */
   guint step_index;    /* the next of them */
+  JkbBacklog *backlog;
   GQueue held;         /* of JkbHeldAlarm */
   GQueue commands;     /* that run or wait, see jkb-mqtt-commands.c */
   gint64 refusal_logged_us;

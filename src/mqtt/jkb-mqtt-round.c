@@ -26,7 +26,7 @@ void
 jkb_mqtt_publish_bridge_state (JkbMqtt *self)
 {
   jkb_payload_bridge (self->context.text, jkb_daemon_list_buses (self->daemon),
-                      g_get_monotonic_time ());
+                      jkb_backlog_get_waiting (self->backlog), g_get_monotonic_time ());
   jkb_mqtt_send_bridge (self, JKB_MESSAGE_STATE, "state", self->context.text->str);
 }
 
@@ -178,6 +178,7 @@ static void
 end_round (JkbMqtt *self)
 {
   jkb_mqtt_link_send (self->context.link, jkb_message_new (JKB_MESSAGE_RELEASE, "", NULL, 0));
+  jkb_backlog_hold (self->backlog, FALSE);
   g_clear_handle_id (&self->again_source, g_source_remove);
   self->again_source = g_timeout_add (AGAIN_MS, on_again, self);
 }
@@ -220,6 +221,7 @@ jkb_mqtt_begin_round (JkbMqtt *self)
   for (guint i = 0; i < bms->len; i++)
     g_ptr_array_add (self->step_ids, g_strdup (jkb_bms_get_id (g_ptr_array_index (bms, i))));
   self->step = JKB_ROUND_AVAILABILITY;
+  jkb_backlog_hold (self->backlog, TRUE);
   begin_step (self);
   jkb_mqtt_continue_round (self);
 }

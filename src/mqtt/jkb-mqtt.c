@@ -189,6 +189,7 @@ on_connected (JkbMqtt *self)
   if (jkb_command_tier (jkb_mqtt_config (self)) != JKB_TIER_NONE)
     jkb_mqtt_listen_to_commands (self, TRUE);
   jkb_mqtt_begin_round (self);
+  jkb_backlog_settle (self->backlog);
   if (self->bridge_source == 0)
     self->bridge_source = g_timeout_add_seconds (BRIDGE_STATE_S, on_bridge_timer, self);
 }
@@ -206,9 +207,19 @@ forget_pending (JkbMqtt *self)
   g_ptr_array_set_size (self->dirty, 0);
 }
 
+/* @heard_us: when it was last known to live, 0: never; monotonic */
+static void
+begin_outage (JkbMqtt *self, gint64 heard_us)
+{
+  gint64 margin_us = g_get_monotonic_time () - JKB_BACKLOG_BROKER_MARGIN_US;
+
+  jkb_backlog_begin_outage (self->backlog, MAX (heard_us, margin_us));
+}
+
 static void
 on_disconnected (JkbMqtt *self, const char *reason)
 {
+  jkb_backlog_pause (self->backlog);
   set_state (self, FALSE, reason);
   self->step = JKB_ROUND_DONE;
   forget_pending (self);
@@ -224,6 +235,7 @@ on_birth (gpointer user_data)
 
   self->birth_source = 0;
   jkb_mqtt_begin_round (self);
+  jkb_backlog_settle (self->backlog);
   jkb_mqtt_link_flush (self->context.link);
   return G_SOURCE_REMOVE;
 }
@@ -241,6 +253,10 @@ on_arrived (JkbMqtt *self, const JkbMqttEvent *event)
         self->birth_source
             = g_timeout_add ((guint) g_random_int_range (0, BIRTH_MS), on_birth, self);
     }
+  else if (jkb_command_is_farewell (config, event->text, event->payload, event->size,
+                                    event->retained))
+    jkb_backlog_begin_outage (self->backlog,
+                              g_get_monotonic_time () - JKB_BACKLOG_RECEIVER_MARGIN_US);
   else if (!jkb_mqtt_take_command (self, event) && event->retained && event->size > 0)
     jkb_mqtt_take_past (self, event->text, event->payload);
 }
@@ -257,6 +273,7 @@ on_event (const JkbMqttEvent *event, gpointer user_data)
       break;
     case JKB_MQTT_DISCONNECTED:
       on_disconnected (self, event->text);
+      begin_outage (self, event->heard_us);
       break;
     case JKB_MQTT_REFUSED:
       set_state (self, FALSE, event->text);
@@ -294,9 +311,14 @@ jkb_mqtt_start (JkbMqtt *self)
   g_autofree char *own_topics = NULL;
   GPtrArray *bms;
 
-  if (self->thread != NULL || self->leaving != NULL || !config->mqtt.enabled
-      || config->mqtt.uri[0] == '\0')
+  if (self->thread != NULL || self->leaving != NULL)
     return;
+  if (!config->mqtt.enabled || config->mqtt.uri[0] == '\0')
+    {
+      self->has_run = TRUE;
+      jkb_backlog_drop (self->backlog);
+      return;
+    }
   client_id = make_client_id (config);
   will_topic = jkb_topic_bridge (config->mqtt.topic_prefix, "availability");
   own_discovery = g_strdup_printf ("%s/device/jkbmsd_", config->homeassistant.prefix);
@@ -314,6 +336,9 @@ jkb_mqtt_start (JkbMqtt *self)
     on_bms_added (self->context.registry, g_ptr_array_index (bms, i), self);
   jkb_mqtt_link_attach (self->context.link, on_event, self);
   self->thread = jkb_mqtt_thread_start (self->context.link, &options);
+  /* An earlier process may have ended before it noticed that nobody heard it. */
+  begin_outage (self, self->has_run ? g_get_monotonic_time () : 0);
+  self->has_run = TRUE;
 }
 
 void
@@ -340,6 +365,7 @@ jkb_mqtt_finish_leaving (JkbMqtt *self, int timeout_ms)
   else /* a name that does not resolve holds it up; it ends by itself */
     g_thread_unref (self->leaving_thread);
   self->leaving_thread = NULL;
+  begin_outage (self, jkb_mqtt_link_get_heard (self->leaving));
   g_clear_pointer (&self->leaving, jkb_mqtt_link_unref);
 }
 
@@ -436,6 +462,7 @@ jkb_mqtt_get_counters (JkbMqtt *self, JkbMqttCounters *counters)
 
   *counters = self->counters;
   counters->queued = 0;
+  counters->history_waiting = jkb_backlog_get_waiting (self->backlog);
   if (link == NULL)
     return;
   counters->published += jkb_mqtt_link_get_published (link);
@@ -460,6 +487,7 @@ jkb_mqtt_new (JkbDaemon *daemon)
 
   self->daemon = daemon;
   self->context.config = jkb_daemon_peek_config (daemon);
+  self->backlog = jkb_backlog_new (jkb_daemon_get_history (daemon), &self->context);
   g_signal_connect_object (registry, "bms-added", G_CALLBACK (on_bms_added), self, 0);
   g_signal_connect_object (registry, "bms-removed", G_CALLBACK (on_bms_removed), self, 0);
   g_signal_connect_object (registry, "bms-changed", G_CALLBACK (on_bms_changed), self, 0);
@@ -475,6 +503,7 @@ jkb_mqtt_finalize (GObject *object)
   JkbMqtt *self = JKB_MQTT (object);
 
   jkb_mqtt_stop (self);
+  jkb_backlog_free (self->backlog);
   g_hash_table_unref (self->publishers);
   g_ptr_array_unref (self->dirty);
   g_ptr_array_unref (self->step_ids);

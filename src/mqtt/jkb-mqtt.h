@@ -22,6 +22,7 @@ typedef struct
   guint64 published; /* messages that the broker or the socket took */
   guint64 dropped;   /* events dropped because queue-max was reached */
   guint queued;      /* messages that wait in the MQTT thread */
+  guint64 history_waiting; /* samples that were missed and wait in the history, about */
 } JkbMqttCounters;
 
 /* Follows the daemon's and the registry's signals by itself; reads [mqtt] and [homeassistant] of the

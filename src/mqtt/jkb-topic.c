@@ -185,9 +185,12 @@ append_bus (GString *out, JkbBus *bus, gint64 monotonic_us)
 }
 
 void
-jkb_payload_bridge (GString *out, GPtrArray *buses, gint64 monotonic_us)
+jkb_payload_bridge (GString *out, GPtrArray *buses, guint64 history_waiting, gint64 monotonic_us)
 {
-  g_string_assign (out, "{\"version\":\"" VERSION "\",\"buses\":{");
+  g_string_printf (out,
+                   "{\"version\":\"" VERSION "\",\"history_waiting\":%" G_GUINT64_FORMAT
+                   ",\"buses\":{",
+                   history_waiting);
   for (guint i = 0; i < buses->len; i++)
     {
       if (i > 0)

@@ -47,7 +47,8 @@ void jkb_payload_group (GString *out, const JkbValues *values);
 
 void jkb_payload_alarm (GString *out, guint bit, gboolean raised, gint64 stamp_us);
 
-/* @buses: (element-type JkbBus) */
-void jkb_payload_bridge (GString *out, GPtrArray *buses, gint64 monotonic_us);
+/* @buses: (element-type JkbBus); @history_waiting: samples that wait to be sent */
+void jkb_payload_bridge (GString *out, GPtrArray *buses, guint64 history_waiting,
+                         gint64 monotonic_us);
 
 G_END_DECLS

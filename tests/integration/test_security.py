@@ -227,7 +227,7 @@ class Strangers(jkbtest.Case):
         """What only those who may configure can change."""
         skip = ("Health", "Frames", "Bytes", "Requests", "Errors", "Resyncs", "Overruns", "Reconnects",
                 "LastError", "Role", "State", "Published", "Dropped", "Queued", "ClockSynchronized",
-                "HistoryRecorded", "HistoryDropped", "HistorySize")
+                "HistoryRecorded", "HistoryDropped", "HistorySize", "HistoryWaiting")
         found = {}
         for path, interfaces in ((ROOT, "Manager"), (f"{ROOT}/mqtt", "Mqtt"), (bus_path("garage"), "Bus")):
             for key, value in self.client.get_all(path, interfaces).items():

@@ -226,6 +226,17 @@ test_birth (MqttFixture *f, gconstpointer unused)
   g_assert_false (jkb_command_is_birth (&f->config, "ha/status/x", "online", 6, FALSE));
 }
 
+static void
+test_farewell (MqttFixture *f, gconstpointer unused)
+{
+  f->config.homeassistant.status_topic = (char *) "ha/status";
+  g_assert_true (jkb_command_is_farewell (&f->config, "ha/status", "offline", 7, FALSE));
+  g_assert_false (jkb_command_is_farewell (&f->config, "ha/status", "offline", 7, TRUE));
+  g_assert_false (jkb_command_is_farewell (&f->config, "ha/status", "online", 6, FALSE));
+  g_assert_false (jkb_command_is_farewell (&f->config, "ha/status", "offline ", 8, FALSE));
+  g_assert_false (jkb_command_is_farewell (&f->config, "ha", "offline", 7, FALSE));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -239,5 +250,6 @@ main (int argc, char **argv)
   g_test_add_func ("/mqtt/command/results", test_results);
   ADD ("/mqtt/command/tier", test_tier);
   ADD ("/mqtt/command/birth", test_birth);
+  ADD ("/mqtt/command/farewell", test_farewell);
   return g_test_run ();
 }

@@ -198,8 +198,8 @@ test_bridge (void)
   g_autoptr (GString) out = g_string_new (NULL);
   g_autoptr (GPtrArray) buses = g_ptr_array_new ();
 
-  jkb_payload_bridge (out, buses, 0);
-  g_assert_cmpstr (out->str, ==, "{\"version\":\"" VERSION "\",\"buses\":{}}");
+  jkb_payload_bridge (out, buses, 42, 0);
+  g_assert_cmpstr (out->str, ==, "{\"version\":\"" VERSION "\",\"history_waiting\":42,\"buses\":{}}");
 }
 
 static JkbHeldAlarm *
