@@ -273,8 +273,8 @@ class Rig(jkbtest.Part):
         self.enter(self.dbus)
         self.enter(self.broker)
         self.proxy = self.enter(Proxy(self.broker.port))
-        self.sim_a = jkbtest.Sim("--master", "--bms", "0,1", "--rate", "3", tcp=self.bus_a is not None)
-        self.sim_b = jkbtest.Sim("--master", "--bms", "0,1", "--rate", "3", tcp=True)
+        self.sim_a = jkbtest.Sim("--master", "--bms", "0,1", "--rate", "3", "--wait", tcp=self.bus_a is not None)
+        self.sim_b = jkbtest.Sim("--master", "--bms", "0,1", "--rate", "3", "--wait", tcp=True)
         for letter, sim in (("a", self.sim_a), ("b", self.sim_b)):
             self.enter(sim)
             self.prepare(letter, sim)
