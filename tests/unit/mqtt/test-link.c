@@ -177,6 +177,33 @@ test_beat (void)
   jkb_mqtt_link_unref (link);
 }
 
+/* Nor does one that is in a long call, until that is over or took too long. */
+static void
+test_excuse (void)
+{
+  JkbMqttLink *link = jkb_mqtt_link_new (10);
+  gint64 asked_us;
+
+  jkb_mqtt_link_excuse (link, g_get_monotonic_time () + 60 * G_USEC_PER_SEC);
+  g_usleep (2000);
+  asked_us = jkb_mqtt_link_get_beat (link);
+  g_usleep (2000);
+  g_assert_cmpint (jkb_mqtt_link_get_beat (link), >, asked_us);
+
+  jkb_mqtt_link_excuse (link, 0);
+  g_usleep (2000);
+  asked_us = jkb_mqtt_link_get_beat (link);
+  g_usleep (2000);
+  g_assert_cmpint (jkb_mqtt_link_get_beat (link), ==, asked_us);
+
+  jkb_mqtt_link_excuse (link, g_get_monotonic_time () + 1000);
+  g_usleep (2000);
+  asked_us = jkb_mqtt_link_get_beat (link);
+  g_usleep (2000);
+  g_assert_cmpint (jkb_mqtt_link_get_beat (link), ==, asked_us);
+  jkb_mqtt_link_unref (link);
+}
+
 static gpointer
 consumer (gpointer data)
 {
@@ -264,6 +291,7 @@ main (int argc, char **argv)
   g_test_add_func ("/mqtt/link/history", test_history);
   g_test_add_func ("/mqtt/link/heard", test_heard);
   g_test_add_func ("/mqtt/link/beat", test_beat);
+  g_test_add_func ("/mqtt/link/excuse", test_excuse);
   g_test_add_func ("/mqtt/link/two-threads", test_two_threads);
   g_test_add_func ("/mqtt/link/arrivals-are-bounded", test_arrivals_are_bounded);
   return g_test_run ();
