@@ -26,6 +26,7 @@ typedef struct
 struct _JkbBacklog
 {
   JkbHistory *history;
+  gulong changed_handler;
   const JkbPublisherContext *context;
   gboolean outage; /* one goes on */
   gboolean hold;   /* what is more urgent is being told */
@@ -303,15 +304,25 @@ jkb_backlog_drop (JkbBacklog *self)
 
 /* ---- life ---- */
 
+/* A history that was switched off meanwhile has forgotten what goes on. */
+static void
+on_history_changed (JkbHistory *history, JkbBacklog *self)
+{
+  if (self->outage)
+    jkb_history_begin_outage (history, g_get_monotonic_time ());
+}
+
 JkbBacklog *
 jkb_backlog_new (JkbHistory *history, const JkbPublisherContext *context)
 {
   JkbBacklog *self = g_rc_box_new0 (JkbBacklog);
 
-  self->history = history;
+  self->history = g_object_ref (history);
   self->context = context;
   self->next_number = 1;
   g_queue_init (&self->batches);
+  self->changed_handler
+      = g_signal_connect (history, "changed", G_CALLBACK (on_history_changed), self);
   return self;
 }
 
@@ -321,5 +332,7 @@ jkb_backlog_free (JkbBacklog *self)
 {
   stop (self);
   g_clear_handle_id (&self->settle_source, g_source_remove);
+  g_clear_signal_handler (&self->changed_handler, self->history);
+  g_clear_object (&self->history);
   g_rc_box_release (self);
 }
