@@ -36,6 +36,12 @@ jkb_history_begin_reading (JkbHistoryDb *db, JkbJournal *journal)
              : tail;
 }
 
+gboolean
+jkb_history_is_new (JkbHistoryDb *db)
+{
+  return jkb_history_db_get_state (db, STATE_JOURNAL, 0) == 0;
+}
+
 /* ---- taking records ---- */
 
 static gboolean
@@ -64,9 +70,12 @@ take_record (const JkbHistorySource *source, const JkbRecord *record, guint32 po
   dating = jkb_history_date (source, record, position, &entry.stamp_us);
   entry.dated = dating == JKB_DATED;
   if (dating == JKB_UNDATABLE)
-    result->lost++;
-  else
-    g_array_append_val (entries, entry);
+    {
+      result->lost++;
+      return TRUE;
+    }
+  g_array_append_val (entries, entry);
+  jkb_outages_miss (outages, entry.stamp_us, entry.dated);
   return TRUE;
 }
 

@@ -27,6 +27,9 @@ typedef struct
  */
 guint32 jkb_history_begin_reading (JkbHistoryDb *db, JkbJournal *journal);
 
+/* Whether nothing was ever committed to it: what was missed is not in it either. */
+gboolean jkb_history_is_new (JkbHistoryDb *db);
+
 /**
  * jkb_history_commit:
  * @source: its position is moved behind what was committed

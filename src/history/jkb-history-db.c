@@ -8,6 +8,10 @@
 #include "core/jkb-error.h"
 #include "history/jkb-outages.h"
 
+/* Column "dated" of the outages. */
+#define OUTAGE_DATED 1
+#define OUTAGE_OPEN 2
+
 static const char *const statements[JKB_N_SQL] = {
   [JKB_SQL_GET_STATE] = "SELECT value FROM state WHERE key=?1",
   [JKB_SQL_SET_STATE] = "INSERT OR REPLACE INTO state (key, value) VALUES (?1, ?2)",
@@ -145,6 +149,20 @@ jkb_history_db_set_state (JkbHistoryDb *self, const char *key, gint64 value, GEr
   return jkb_history_db_step (self, statement, error);
 }
 
+/* Of one that goes on, the column of its end holds the last sample. */
+static JkbOutage
+read_outage (sqlite3_stmt *statement)
+{
+  int flags = sqlite3_column_int (statement, 2);
+  JkbOutage outage = { sqlite3_column_int64 (statement, 0), sqlite3_column_int64 (statement, 1),
+                       (flags & OUTAGE_DATED) != 0, 0 };
+
+  outage.last_us = (flags & OUTAGE_OPEN) != 0 ? outage.end_us : outage.begin_us;
+  if ((flags & OUTAGE_OPEN) != 0)
+    outage.end_us = JKB_OUTAGE_OPEN;
+  return outage;
+}
+
 gboolean
 jkb_history_db_load_outages (JkbHistoryDb *self, GArray *outages, GError **error)
 {
@@ -157,8 +175,7 @@ jkb_history_db_load_outages (JkbHistoryDb *self, GArray *outages, GError **error
   g_array_set_size (outages, 0);
   while (result == SQLITE_OK && (result = sqlite3_step (statement)) == SQLITE_ROW)
     {
-      JkbOutage outage = { sqlite3_column_int64 (statement, 0), sqlite3_column_int64 (statement, 1),
-                           sqlite3_column_int (statement, 2) != 0 };
+      JkbOutage outage = read_outage (statement);
 
       g_array_append_val (outages, outage);
       result = SQLITE_OK;
@@ -177,13 +194,15 @@ jkb_history_db_save_outages (JkbHistoryDb *self, const GArray *outages, GError *
   for (guint i = 0; i < outages->len; i++)
     {
       const JkbOutage *outage = &g_array_index (outages, JkbOutage, i);
+      gboolean open = outage->end_us == JKB_OUTAGE_OPEN;
       sqlite3_stmt *statement = jkb_history_db_statement (self, JKB_SQL_ADD_OUTAGE, error);
 
       if (statement == NULL)
         return FALSE;
       sqlite3_bind_int64 (statement, 1, outage->begin_us);
-      sqlite3_bind_int64 (statement, 2, outage->end_us);
-      sqlite3_bind_int (statement, 3, outage->dated);
+      sqlite3_bind_int64 (statement, 2, open ? outage->last_us : outage->end_us);
+      sqlite3_bind_int (statement, 3,
+                        (outage->dated ? OUTAGE_DATED : 0) | (open ? OUTAGE_OPEN : 0));
       if (!jkb_history_db_step (self, statement, error))
         return FALSE;
     }

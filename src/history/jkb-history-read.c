@@ -54,7 +54,8 @@ jkb_history_apply_outage (const JkbHistorySource *source, const JkbRecord *recor
   gint64 stamp_us = 0;
   JkbDating dating = JKB_DATED;
 
-  if (record->kind == JKB_RECORD_BEGIN_OUTAGE || record->kind == JKB_RECORD_END_OUTAGE)
+  if (record->kind == JKB_RECORD_BEGIN_OUTAGE || record->kind == JKB_RECORD_END_OUTAGE
+      || record->kind == JKB_RECORD_SAMPLE)
     dating = jkb_history_date (source, record, position, &stamp_us);
   if (dating == JKB_UNDATABLE)
     return;
@@ -65,6 +66,9 @@ jkb_history_apply_outage (const JkbHistorySource *source, const JkbRecord *recor
       break;
     case JKB_RECORD_END_OUTAGE:
       jkb_outages_end (outages, stamp_us, dating == JKB_DATED);
+      break;
+    case JKB_RECORD_SAMPLE:
+      jkb_outages_miss (outages, stamp_us, dating == JKB_DATED);
       break;
     case JKB_RECORD_DROP_OUTAGES:
       g_array_set_size (outages, 0);

@@ -34,7 +34,7 @@ typedef enum
 JkbDating jkb_history_date (const JkbHistorySource *source, const JkbRecord *record,
                             guint32 position, gint64 *stamp_us);
 
-/* A control record, applied to what receivers missed. Nothing for other records. */
+/* What a record, sample or control, says about what receivers missed. */
 void jkb_history_apply_outage (const JkbHistorySource *source, const JkbRecord *record,
                                guint32 position, GArray *outages);
 

@@ -49,7 +49,7 @@ struct _JkbHistoryStore
 
   /* the store thread's own */
   JkbHistoryDb *db; /* (nullable): closed until it can be opened */
-  GArray *outages;  /* as in the database */
+  GArray *outages;  /* as in the database, once one is written */
   guint32 position; /* valid while .db is open */
   JkbHistoryLimits limits;
   char *trouble;     /* (nullable): what the main thread knows */
@@ -256,13 +256,21 @@ close_db (JkbHistoryStore *self)
   g_clear_pointer (&self->db, jkb_history_db_close);
 }
 
+/* A database that was set aside takes along what was missed; we still know it. */
+static gboolean
+load_outages (JkbHistoryStore *self, GError **error)
+{
+  return jkb_history_is_new (self->db)
+         || jkb_history_db_load_outages (self->db, self->outages, error);
+}
+
 static gboolean
 open_db (JkbHistoryStore *self, GError **error)
 {
   if (self->db != NULL)
     return TRUE;
   self->db = jkb_history_db_open (self->path, error);
-  if (self->db != NULL && !jkb_history_db_load_outages (self->db, self->outages, error))
+  if (self->db != NULL && !load_outages (self, error))
     close_db (self);
   if (self->db == NULL)
     return FALSE;

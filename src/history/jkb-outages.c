@@ -5,6 +5,10 @@
  */
 #include "history/jkb-outages.h"
 
+/* Farther from what was missed so far, and it is a stretch of its own: the clock was set meanwhile, or
+ * there was silence. One stretch over both would take in what was heard, and what is still to come. */
+#define FAR_US ((gint64) 3600 * G_USEC_PER_SEC)
+
 #define AT(outages, i) (&g_array_index (outages, JkbOutage, i))
 
 GArray *
@@ -49,38 +53,64 @@ limit (GArray *outages)
   g_array_remove_index (outages, best + 1);
 }
 
+/* Two can go on: one of an earlier boot, and one that is not dated yet. */
 static JkbOutage *
-find_open (GArray *outages)
+find_open (GArray *outages, gboolean dated)
 {
   for (guint i = 0; i < outages->len; i++)
-    if (AT (outages, i)->end_us == JKB_OUTAGE_OPEN)
+    if (AT (outages, i)->end_us == JKB_OUTAGE_OPEN && AT (outages, i)->dated == dated)
       return AT (outages, i);
   return NULL;
 }
 
-void
-jkb_outages_begin (GArray *outages, gint64 at_us, gboolean dated)
+static void
+add_open (GArray *outages, gint64 at_us, gboolean dated)
 {
-  JkbOutage *open = find_open (outages);
-  JkbOutage outage = { at_us, JKB_OUTAGE_OPEN, dated };
+  JkbOutage outage = { at_us, JKB_OUTAGE_OPEN, dated, at_us };
 
-  if (open != NULL)
-    {
-      if (open->dated == dated)
-        open->begin_us = MIN (open->begin_us, at_us);
-      return;
-    }
   g_array_append_val (outages, outage);
   limit (outages);
 }
 
 void
+jkb_outages_begin (GArray *outages, gint64 at_us, gboolean dated)
+{
+  if (find_open (outages, dated) != NULL)
+    jkb_outages_miss (outages, at_us, dated);
+  else
+    add_open (outages, at_us, dated);
+}
+
+void
+jkb_outages_miss (GArray *outages, gint64 at_us, gboolean dated)
+{
+  JkbOutage *open = find_open (outages, dated);
+
+  if (open == NULL)
+    return;
+  if (at_us < open->begin_us - FAR_US || at_us > open->last_us + FAR_US)
+    {
+      open->end_us = open->last_us;
+      add_open (outages, at_us, dated);
+      return;
+    }
+  open->begin_us = MIN (open->begin_us, at_us);
+  open->last_us = MAX (open->last_us, at_us);
+}
+
+void
 jkb_outages_end (GArray *outages, gint64 at_us, gboolean dated)
 {
-  JkbOutage *open = find_open (outages);
+  for (guint i = 0; i < outages->len; i++)
+    {
+      JkbOutage *outage = AT (outages, i);
 
-  if (open != NULL && open->dated == dated)
-    open->end_us = MAX (open->begin_us, at_us);
+      if (outage->end_us != JKB_OUTAGE_OPEN)
+        continue;
+      outage->end_us = outage->last_us;
+      if (outage->dated == dated)
+        outage->end_us = MAX (outage->end_us, MIN (at_us, outage->last_us + FAR_US));
+    }
 }
 
 void
@@ -91,7 +121,7 @@ jkb_outages_confirm (GArray *outages, gint64 from_us, gint64 to_us)
   for (guint i = n; i > 0; i--)
     {
       JkbOutage *outage = AT (outages, i - 1);
-      JkbOutage rest = { to_us + 1, outage->end_us, TRUE };
+      JkbOutage rest = { to_us + 1, outage->end_us, TRUE, outage->last_us };
 
       if (!outage->dated || outage->begin_us > to_us || outage->end_us < from_us)
         continue;
@@ -121,6 +151,7 @@ jkb_outages_date (GArray *outages, gint64 shift_us)
         continue;
       outage->dated = TRUE;
       outage->begin_us += shift_us;
+      outage->last_us += shift_us;
       if (outage->end_us != JKB_OUTAGE_OPEN)
         outage->end_us += shift_us;
     }

@@ -19,6 +19,7 @@ typedef struct
   gint64 begin_us;
   gint64 end_us;
   gboolean dated;
+  gint64 last_us; /* the youngest sample that was missed so far; while it goes on */
 } JkbOutage;
 
 GArray *jkb_outages_new (void); /* (element-type JkbOutage) */
@@ -26,7 +27,11 @@ GArray *jkb_outages_new (void); /* (element-type JkbOutage) */
 /* One that goes on already becomes longer at most. */
 void jkb_outages_begin (GArray *outages, gint64 at_us, gboolean dated);
 
-/* Nothing without one that goes on. */
+/* A sample of @at_us is being missed, if an outage goes on: it belongs to it, even if the wall clock
+ * was set back or forward meanwhile. */
+void jkb_outages_miss (GArray *outages, gint64 at_us, gboolean dated);
+
+/* Nothing without one that goes on. One that is not dated as this is ends with its last sample. */
 void jkb_outages_end (GArray *outages, gint64 at_us, gboolean dated);
 
 /* Takes the stretch out of the dated ones. */

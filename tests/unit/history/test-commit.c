@@ -11,162 +11,10 @@
 
 #include "core/jkb-error.h"
 #include "core/jkb-log.h"
-#include "history-fixture.h"
-#include "history/jkb-history-commit.h"
+#include "commit-fixture.h"
 #include "history/jkb-history-db-private.h"
 #include "history/jkb-journal-private.h"
 #include "history/jkb-outages.h"
-
-#define BOOT_US (100 * SECOND) /* the monotonic clock at NEW_YEAR */
-#define DAY (24 * HOUR)
-
-typedef struct
-{
-  char *directory;
-  char *journal_path, *database_path;
-  JkbHistorySource source;
-  GArray *outages;
-  JkbHistoryLimits limits;
-  JkbHistoryCommit result;
-} Fixture;
-
-static void
-close_all (Fixture *f)
-{
-  g_clear_pointer (&f->source.db, jkb_history_db_close);
-  g_clear_pointer (&f->source.journal, jkb_journal_close);
-}
-
-/* What a start does. */
-static void
-open_all (Fixture *f)
-{
-  g_autoptr (GError) error = NULL;
-
-  f->source.journal = jkb_journal_open (f->journal_path, &error);
-  g_assert_no_error (error);
-  f->source.db = jkb_history_db_open (f->database_path, &error);
-  g_assert_no_error (error);
-  g_assert_true (jkb_history_db_load_outages (f->source.db, f->outages, &error));
-  f->source.position = jkb_history_begin_reading (f->source.db, f->source.journal);
-}
-
-static void
-set_time (Fixture *f, gint64 time_us)
-{
-  f->source.realtime_us = time_us;
-  f->source.monotonic_us = time_us - NEW_YEAR + BOOT_US;
-}
-
-static void
-set_up (Fixture *f, gconstpointer data)
-{
-  f->directory = make_directory ();
-  f->journal_path = g_build_filename (f->directory, "history.journal", NULL);
-  f->database_path = g_build_filename (f->directory, "history.sqlite", NULL);
-  f->outages = jkb_outages_new ();
-  f->limits = (JkbHistoryLimits){ 30 * DAY, 64 * 1000 * 1000 };
-  open_all (f);
-  set_time (f, NEW_YEAR);
-}
-
-static void
-tear_down (Fixture *f, gconstpointer data)
-{
-  close_all (f);
-  g_array_unref (f->outages);
-  g_free (f->journal_path);
-  g_free (f->database_path);
-  remove_directory (f->directory);
-}
-
-/* ---- records ---- */
-
-static void
-add_at (Fixture *f, const char *id, gint64 realtime_us, gint64 monotonic_us, guint millivolt)
-{
-  JkbRecord *record = jkb_journal_reserve (f->source.journal, sizeof *record);
-
-  g_assert_nonnull (record);
-  memset (&record->realtime_us, 0, sizeof *record - G_STRUCT_OFFSET (JkbRecord, realtime_us));
-  record->realtime_us = realtime_us;
-  record->monotonic_us = monotonic_us;
-  strcpy (record->id, id);
-  make_live (record->frame, millivolt);
-  jkb_journal_publish (f->source.journal, record, sizeof *record, JKB_RECORD_SAMPLE);
-}
-
-static void
-add (Fixture *f, const char *id, gint64 time_us, guint millivolt)
-{
-  add_at (f, id, time_us, time_us - NEW_YEAR + BOOT_US, millivolt);
-}
-
-static void
-control (Fixture *f, JkbRecordKind kind, const char *id, gint64 first_us, gint64 second_us)
-{
-  JkbRecord *record = jkb_journal_reserve (f->source.journal, JKB_RECORD_CONTROL_SIZE);
-
-  g_assert_nonnull (record);
-  record->from_us = first_us;
-  record->to_us = second_us;
-  memset (record->id, 0, sizeof record->id);
-  strcpy (record->id, id);
-  jkb_journal_publish (f->source.journal, record, JKB_RECORD_CONTROL_SIZE, kind);
-}
-
-static void
-outage (Fixture *f, gint64 begin_us, gint64 end_us)
-{
-  control (f, JKB_RECORD_BEGIN_OUTAGE, "", begin_us, begin_us - NEW_YEAR + BOOT_US);
-  control (f, JKB_RECORD_END_OUTAGE, "", end_us, end_us - NEW_YEAR + BOOT_US);
-}
-
-static void
-commit_only (Fixture *f)
-{
-  g_autoptr (GError) error = NULL;
-
-  jkb_history_commit (&f->source, f->outages, &f->limits, &f->result, &error);
-  g_assert_no_error (error);
-}
-
-static void
-commit (Fixture *f)
-{
-  commit_only (f);
-  jkb_journal_release (f->source.journal, f->source.position);
-}
-
-/* Values of the first cell: (element-type JkbHistoryPoint) */
-static GArray *
-ask (Fixture *f, const char *id, gint64 from_us, gint64 to_us, guint points)
-{
-  JkbHistoryQuestion question = {
-    .field = JKB_FIELD_CELL_VOLTAGES, .from_us = from_us, .to_us = to_us, .points = points
-  };
-  g_autoptr (GError) error = NULL;
-  GArray *answer;
-
-  strcpy (question.id, id);
-  answer = jkb_history_read_points (&f->source, &question, &error);
-  g_assert_no_error (error);
-  return answer;
-}
-
-static guint
-count (Fixture *f, const char *id, gint64 from_us, gint64 to_us)
-{
-  g_autoptr (GArray) answer = ask (f, id, from_us, to_us, JKB_HISTORY_MAX_POINTS);
-
-  return answer->len;
-}
-
-static guint
-count_all (Fixture *f, const char *id)
-{
-  return count (f, id, 0, G_MAXINT64);
-}
 
 /* ---- committing and asking ---- */
 
@@ -304,44 +152,6 @@ test_database_lost (Fixture *f, gconstpointer data)
 
 /* ---- what was missed ---- */
 
-static JkbHistoryBatch *
-read_missed (Fixture *f, gint64 after_us, guint max)
-{
-  g_autoptr (GError) error = NULL;
-  JkbHistoryBatch *batch = jkb_history_read_missed (&f->source, f->outages, after_us, max, &error);
-
-  g_assert_no_error (error);
-  return batch;
-}
-
-/* All batches, in order over all BMS, each once, whatever was committed and thinned meanwhile. */
-static guint
-read_all_missed (Fixture *f, guint max, gint64 from_us, gint64 to_us)
-{
-  gint64 after_us = 0;
-  guint n = 0;
-
-  for (;;)
-    {
-      g_autoptr (JkbHistoryBatch) batch = read_missed (f, after_us, max);
-
-      if (batch->samples->len == 0)
-        break;
-      for (guint i = 0; i < batch->samples->len; i++, n++)
-        {
-          const JkbHistorySample *sample = &g_array_index (batch->samples, JkbHistorySample, i);
-
-          g_assert_cmpint (sample->stamp_us, >, after_us);
-          g_assert_cmpint (sample->stamp_us, >=, MAX (from_us, batch->from_us));
-          g_assert_cmpint (sample->stamp_us, <=, MIN (to_us, batch->to_us));
-          if (i > 0)
-            g_assert_cmpint (sample->stamp_us, >=, sample[-1].stamp_us);
-        }
-      after_us = batch->to_us;
-    }
-  return n;
-}
-
 static void
 test_missed (Fixture *f, gconstpointer data)
 {
@@ -459,8 +269,9 @@ test_thinning (Fixture *f, gconstpointer data)
 static void
 test_thinning_of_missed (Fixture *f, gconstpointer data)
 {
+  control (f, JKB_RECORD_BEGIN_OUTAGE, "", NEW_YEAR, BOOT_US);
   live_on (f, NEW_YEAR, 2 * 3600);
-  outage (f, NEW_YEAR, NEW_YEAR + 2 * HOUR);
+  control (f, JKB_RECORD_END_OUTAGE, "", NEW_YEAR + 2 * HOUR, BOOT_US + 2 * HOUR);
   let_pass (f, NEW_YEAR + 2 * HOUR + 60 * SECOND);
   g_assert_cmpuint (read_all_missed (f, 500, NEW_YEAR, NEW_YEAR + 2 * HOUR), ==, 360 + 3600);
 }
@@ -473,22 +284,6 @@ test_too_old (Fixture *f, gconstpointer data)
   g_assert_cmpuint (count_all (f, "garage_1"), ==, 10);
   let_pass (f, NEW_YEAR + 30 * DAY + HOUR);
   g_assert_cmpuint (count_all (f, "garage_1"), ==, 0);
-}
-
-/* A sample that does not compress. */
-static void
-add_noise (Fixture *f, gint64 time_us, GRand *rand)
-{
-  JkbRecord *record = jkb_journal_reserve (f->source.journal, sizeof *record);
-
-  memset (record, 0, sizeof *record);
-  record->realtime_us = time_us;
-  record->monotonic_us = time_us - NEW_YEAR + BOOT_US;
-  strcpy (record->id, "garage_1");
-  make_live (record->frame, 3300);
-  for (guint j = 200; j < JKB_FRAME_SIZE; j++)
-    record->frame[j] = (guint8) g_rand_int (rand);
-  jkb_journal_publish (f->source.journal, record, sizeof *record, JKB_RECORD_SAMPLE);
 }
 
 /* The file stays below its limit, the newest are there, and a lower limit makes it smaller. */

@@ -2,7 +2,8 @@
  * SPDX-FileCopyrightText: the jkbmsd contributors
  *
  * What was missed, as rows of operations: "b10 e20" begins at 10 and ends at 20, "c12-14" confirms,
- * "B" and "E" are undated, "d100" dates them by adding 100, "x" drops what is not dated.
+ * "m5" misses
+ * a sample; "B", "E" and "M" are undated, "d100" dates them by adding 100, "x" drops what is not dated.
  */
 #include "history/jkb-outages.h"
 
@@ -42,7 +43,15 @@ static const Case cases[] = {
   { "/outages/undated-is-not-read", "B10 E20", 0, "" },
   { "/outages/dated-later", "B10 E20 d100", 0, "110-120" },
   { "/outages/dated-while-open", "B10 d100 e130", 0, "110-130" },
-  { "/outages/dated-end-of-undated-is-none", "B10 e130 d100", 0, "" },
+  { "/outages/dated-end-of-undated-is-a-moment", "B10 e130 d100", 0, "110-110" },
+  { "/outages/dated-end-of-undated", "B10 M30 e130 d100", 0, "110-130" },
+  { "/outages/undated-beside-dated", "b10 m20 B30 E40 d100", 0, "10-20 130-140" },
+  { "/outages/clock-back-a-little", "b100 m110 m50 m60 e65", 0, "50-110" },
+  { "/outages/clock-back", "b9000000000 m9000000009 m50 m60 e65", 0, "50-65 9000000000-9000000009" },
+  { "/outages/clock-ahead-and-back", "b10 m20 m9000000000 m9000000009 m30 e40", 0,
+    "10-20 30-40 9000000000-9000000009" },
+  { "/outages/clock-ahead-at-the-end", "b10 m20 e9000000000", 0, "10-3600000020" },
+  { "/outages/miss-without-one", "m20 b30 e40 m50", 0, "30-40" },
   { "/outages/undated-dropped", "B10 E20 x d100 b200 e210", 0, "200-210" },
 };
 
@@ -61,6 +70,10 @@ run (GArray *outages, const char *operation)
     case 'e':
     case 'E':
       jkb_outages_end (outages, at_us, operation[0] == 'e');
+      break;
+    case 'm':
+    case 'M':
+      jkb_outages_miss (outages, at_us, operation[0] == 'm');
       break;
     case 'c':
       jkb_outages_confirm (outages, at_us, strtoll (dash + 1, NULL, 10));
