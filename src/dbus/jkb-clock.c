@@ -5,10 +5,8 @@
  */
 #include "dbus/jkb-clock.h"
 
-#include <sys/timex.h>
-#include <unistd.h>
+#include "core/jkb-stamp.h"
 
-#define TIMESYNCD_MARK "/run/systemd/timesync/synchronized"
 #define PAUSE_MIN_US (30 * G_USEC_PER_SEC)
 #define PAUSE_MAX_US (600 * G_USEC_PER_SEC)
 
@@ -26,11 +24,7 @@ G_DEFINE_TYPE (JkbClock, jkb_clock, G_TYPE_OBJECT)
 static gboolean
 look_at_kernel_and_mark (void)
 {
-  struct timex state = { .modes = 0 }; /* only asks */
-
-  if (adjtimex (&state) != -1 && (state.status & STA_UNSYNC) == 0)
-    return TRUE;
-  return access (TIMESYNCD_MARK, F_OK) == 0;
+  return jkb_stamp_is_synchronized (G_MAXINT64);
 }
 
 gboolean

@@ -9,6 +9,7 @@
 
 #include "core/jkb-stamp.h"
 #include "history/jkb-chunk.h"
+#include "history/jkb-history-clock.h"
 #include "history/jkb-outages.h"
 
 #define STATE_JOURNAL "journal"
@@ -212,9 +213,18 @@ write_all (const JkbHistorySource *source, GArray *outages, guint32 *end, JkbHis
 static void
 tidy (const JkbHistorySource *source, const JkbHistoryLimits *limits, JkbHistoryCommit *result)
 {
-  if (!jkb_stamp_is_set (source->realtime_us) || !jkb_history_db_save_point (source->db, NULL))
+  JkbHistoryTidied tidied = { 0 };
+  gint64 now_us;
+
+  if (!jkb_history_db_save_point (source->db, NULL))
     return;
-  if (!jkb_history_tidy (source->db, source->realtime_us, limits, &result->more, NULL))
+  if (jkb_history_clock_step (source, &now_us, NULL)
+      && jkb_history_tidy (source->db, now_us, limits, &tidied, NULL))
+    {
+      result->more = tidied.more;
+      result->lost += tidied.n_undated;
+    }
+  else
     jkb_history_db_undo_to_save_point (source->db);
 }
 

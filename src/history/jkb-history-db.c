@@ -22,7 +22,7 @@ static const char *const statements[JKB_N_SQL] = {
   [JKB_SQL_DELETE] = "DELETE FROM chunk WHERE row=?1",
   [JKB_SQL_EACH] = "SELECT row, bms, t0, t1, shift, count, data FROM chunk WHERE level=?1"
                    " AND t0 BETWEEN ?2 AND ?3 AND t1>=?4 AND (?5=0 OR bms=?5) ORDER BY t0",
-  [JKB_SQL_OLDEST] = "SELECT row, bms, t0, t1 FROM chunk WHERE level=?1 AND t0<?2"
+  [JKB_SQL_OLDEST] = "SELECT row, bms, t0, t1, count FROM chunk WHERE level=?1 AND t0<?2"
                      " ORDER BY t0 LIMIT 1",
   [JKB_SQL_COUNT] = "SELECT total(count * (min(t1, ?2) - max(t0, ?1) + 1.0) / (t1 - t0 + 1))"
                     " FROM chunk WHERE level>=0 AND t0<=?2 AND t1>=?1",
@@ -344,7 +344,10 @@ jkb_history_db_oldest (JkbHistoryDb *self, JkbLevel level, gint64 before_us, Jkb
   sqlite3_bind_int64 (statement, 2, before_us);
   result = sqlite3_step (statement);
   if (result == SQLITE_ROW)
-    *row = read_row (statement, level);
+    {
+      *row = read_row (statement, level);
+      row->count = (guint) sqlite3_column_int (statement, 4);
+    }
   else if (result != SQLITE_DONE)
     jkb_history_db_fail (self, error);
   reset (statement);

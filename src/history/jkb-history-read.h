@@ -20,6 +20,7 @@ typedef struct
   guint32 position; /* of the first record that is not in the database */
   gint64 realtime_us, monotonic_us;
   gint64 slept_us; /* since the last commit: the monotonic clock stood still meanwhile */
+  gboolean synchronized; /* the wall clock comes from a source that can be trusted */
 } JkbHistorySource;
 
 typedef enum

@@ -28,6 +28,9 @@
 /* With nothing new there still is something to grow too old. */
 #define IDLE_US ((gint64) 3600 * G_USEC_PER_SEC)
 
+/* systemd-timesyncd asks every 34 minutes at least. */
+#define SYNC_AGE_US ((gint64) 3600 * G_USEC_PER_SEC)
+
 #define HURRY_FILL (JKB_JOURNAL_SIZE / 4 * 3)
 
 struct _JkbHistoryStore
@@ -314,7 +317,8 @@ make_source (JkbHistoryStore *self)
                               .position = self->position,
                               .realtime_us = g_get_real_time (),
                               .monotonic_us = g_get_monotonic_time (),
-                              .slept_us = read_slept () - jkb_journal_get_slept (self->journal) };
+                              .slept_us = read_slept () - jkb_journal_get_slept (self->journal),
+                              .synchronized = jkb_stamp_is_synchronized (SYNC_AGE_US) };
 
   return source;
 }

@@ -128,6 +128,7 @@ typedef struct
 {
   guint hours;
   guint deleted;
+  guint64 n_undated;
 } Budget;
 
 static gboolean
@@ -147,13 +148,13 @@ thin (JkbHistoryDb *db, JkbLevel level, gint64 before_us, Budget *budget, GError
 
 /* Deletes the oldest chunks that began before @before_us, while there are any. */
 static gboolean
-delete_oldest (JkbHistoryDb *db, gint64 before_us, guint n, Budget *budget, gboolean *any,
-               GError **error)
+delete_oldest (JkbHistoryDb *db, JkbLevel last_level, gint64 before_us, guint n, Budget *budget,
+               gboolean *any, GError **error)
 {
   GError *failed = NULL;
 
   *any = FALSE;
-  for (int level = JKB_LEVEL_MINUTE; level >= JKB_LEVEL_FULL && failed == NULL; level--)
+  for (int level = JKB_LEVEL_MINUTE; level >= last_level && failed == NULL; level--)
     {
       JkbChunkRow oldest;
 
@@ -162,6 +163,7 @@ delete_oldest (JkbHistoryDb *db, gint64 before_us, guint n, Budget *budget, gboo
         {
           jkb_history_db_delete (db, oldest.row, &failed);
           budget->deleted--;
+          budget->n_undated += level == JKB_LEVEL_UNDATED ? oldest.count : 0;
           n--;
           *any = TRUE;
         }
@@ -171,13 +173,14 @@ delete_oldest (JkbHistoryDb *db, gint64 before_us, guint n, Budget *budget, gboo
   return failed == NULL;
 }
 
+/* What has no date came last, and goes last. */
 static gboolean
 limit_size (JkbHistoryDb *db, guint64 max_bytes, Budget *budget, GError **error)
 {
   gboolean any = TRUE;
 
   while (any && budget->deleted > 0 && jkb_history_db_used_bytes (db) > max_bytes)
-    if (!delete_oldest (db, G_MAXINT64, DELETED_AT_ONCE, budget, &any, error))
+    if (!delete_oldest (db, JKB_LEVEL_UNDATED, G_MAXINT64, DELETED_AT_ONCE, budget, &any, error))
       return FALSE;
   if (jkb_history_db_file_bytes (db) > max_bytes)
     return jkb_history_db_shrink (
@@ -186,18 +189,19 @@ limit_size (JkbHistoryDb *db, guint64 max_bytes, Budget *budget, GError **error)
 }
 
 gboolean
-jkb_history_tidy (JkbHistoryDb *db, gint64 now_us, const JkbHistoryLimits *limits, gboolean *more,
-                  GError **error)
+jkb_history_tidy (JkbHistoryDb *db, gint64 now_us, const JkbHistoryLimits *limits,
+                  JkbHistoryTidied *tidied, GError **error)
 {
-  Budget budget = { MAX_HOURS, MAX_DELETED };
+  Budget budget = { MAX_HOURS, MAX_DELETED, 0 };
   gint64 too_old_us = floor_to_hour (now_us - limits->keep_us);
   gboolean any;
 
-  if (!delete_oldest (db, too_old_us, G_MAXUINT, &budget, &any, error)
+  if (!delete_oldest (db, JKB_LEVEL_FULL, too_old_us, G_MAXUINT, &budget, &any, error)
       || !thin (db, JKB_LEVEL_FULL, floor_to_hour (now_us - JKB_KEEP_FULL_US), &budget, error)
       || !thin (db, JKB_LEVEL_10_S, floor_to_hour (now_us - JKB_KEEP_10_S_US), &budget, error)
       || !limit_size (db, limits->max_bytes, &budget, error))
     return FALSE;
-  *more = budget.hours == 0 || budget.deleted == 0;
+  tidied->more = budget.hours == 0 || budget.deleted == 0;
+  tidied->n_undated = budget.n_undated;
   return TRUE;
 }

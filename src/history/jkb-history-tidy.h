@@ -20,15 +20,20 @@ typedef struct
   guint64 max_bytes;
 } JkbHistoryLimits;
 
+typedef struct
+{
+  gboolean more;     /* more is due than one call does */
+  guint64 n_undated; /* samples that went without ever having had a time */
+} JkbHistoryTidied;
+
 /**
  * jkb_history_tidy:
- * @now_us: µs since 1970
- * @more: (out): more is due than one call does
+ * @now_us: µs since 1970; 0: nobody knows, so that only the size counts
  *
  * Thins by hours: an hour of a BMS is thinned as a whole once all of it is old enough, and of each
  * 10 s (minute) of it the first sample stays.
  */
 gboolean jkb_history_tidy (JkbHistoryDb *db, gint64 now_us, const JkbHistoryLimits *limits,
-                           gboolean *more, GError **error);
+                           JkbHistoryTidied *tidied, GError **error);
 
 G_END_DECLS
