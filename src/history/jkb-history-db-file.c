@@ -14,6 +14,7 @@
 #include "core/jkb-log.h"
 #include "history/jkb-history-db-private.h"
 #include "history/jkb-history.h"
+#include "history/jkb-outages.h"
 
 #define FORMAT 1
 #define APPLICATION_ID 0x4a4b4831 /* "JKH1" */
@@ -161,6 +162,21 @@ jkb_history_db_load_numbers (JkbHistoryDb *self, GError **error)
   return result == SQLITE_DONE;
 }
 
+/* Each table is read once: damage that only shows later would come back with each start. */
+static gboolean
+try_all (JkbHistoryDb *self, GError **error)
+{
+  g_autoptr (GArray) outages = jkb_outages_new ();
+  gint64 n = 0;
+
+  return jkb_history_db_load_numbers (self, error)
+         && jkb_history_db_load_outages (self, outages, error)
+         && read_number (self, "SELECT total(value) FROM state", &n, error)
+         && read_number (self, "SELECT (SELECT max(row) FROM chunk) IS NULL", &n, error);
+}
+
+/* SQLite's own flag against symbolic links would refuse them in the whole path: a state directory
+ * may well be behind one. The file itself is none, make_file() has seen to that. */
 static JkbHistoryDb *
 open_once (const char *path, const char **why, GError **error)
 {
@@ -172,12 +188,12 @@ open_once (const char *path, const char **why, GError **error)
   self->numbers = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   self->ids = g_hash_table_new (g_int64_hash, g_int64_equal);
   if (sqlite3_open_v2 (path, &self->handle,
-                       SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW, NULL)
+                       SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL)
       == SQLITE_OK)
     {
       sqlite3_db_config (self->handle, SQLITE_DBCONFIG_LOOKASIDE, NULL, 0, 0);
       sqlite3_busy_timeout (self->handle, 100);
-      if (judge (self, why, error) && jkb_history_db_load_numbers (self, error))
+      if (judge (self, why, error) && try_all (self, error))
         return self;
     }
   else

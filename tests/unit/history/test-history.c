@@ -85,25 +85,37 @@ wait_for_result (Fixture *f)
 }
 
 static GArray *
-ask (Fixture *f, const char *key, gint64 from_us, gint64 to_us, GError **error)
+ask_of (Fixture *f, const char *id, const char *key, gint64 from_us, gint64 to_us, GError **error)
 {
   g_autoptr (GAsyncResult) result = NULL;
 
-  jkb_history_query_async (f->history, "garage_1", key, from_us, to_us, 0, on_result, f);
+  jkb_history_query_async (f->history, id, key, from_us, to_us, 0, on_result, f);
   g_assert_null (f->result);
   wait_for_result (f);
   result = g_steal_pointer (&f->result);
   return jkb_history_query_finish (f->history, result, error);
 }
 
+static GArray *
+ask (Fixture *f, const char *key, gint64 from_us, gint64 to_us, GError **error)
+{
+  return ask_of (f, "garage_1", key, from_us, to_us, error);
+}
+
 static guint
-count (Fixture *f)
+count_of (Fixture *f, const char *id)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (GArray) points = ask (f, "cell_voltage_1", 0, G_MAXINT64, &error);
+  g_autoptr (GArray) points = ask_of (f, id, "cell_voltage_1", 0, G_MAXINT64, &error);
 
   g_assert_no_error (error);
   return points->len;
+}
+
+static guint
+count (Fixture *f)
+{
+  return count_of (f, "garage_1");
 }
 
 static JkbHistoryBatch *
@@ -396,6 +408,52 @@ test_damaged_pages (Fixture *f, gconstpointer data)
   g_assert_true (g_file_test (aside, G_FILE_TEST_EXISTS));
 }
 
+/* Whichever page is damaged alone: the history goes on at once. */
+static void
+test_each_page (Fixture *f, gconstpointer data)
+{
+  g_autofree char *path = g_build_filename (f->directory, "history.sqlite", NULL);
+  g_autofree char *whole = NULL;
+  gsize size;
+
+  jkb_history_begin_outage (f->history, g_get_monotonic_time ());
+  add (f, "garage_1", 200);
+  stop (f);
+  g_assert_true (g_file_get_contents (path, &whole, &size, NULL));
+  for (gsize page = 0; page < size / 4096; page++)
+    {
+      g_autofree char *bytes = g_memdup2 (whole, size);
+
+      memset (bytes + page * 4096, 0xa5, 4096);
+      g_assert_true (g_file_set_contents (path, bytes, (gssize) size, NULL));
+      start (f);
+      add (f, "garage_2", 3);
+      g_assert_cmpuint (count_of (f, "garage_2"), ==, 3);
+      g_assert_cmpstr (jkb_history_get_error (f->history), ==, "");
+      stop (f);
+    }
+  start (f);
+}
+
+/* State on another disk, or below a /var that is a link. */
+static void
+test_link_in_path (Fixture *f, gconstpointer data)
+{
+  g_autofree char *link = g_strconcat (f->directory, "-link", NULL);
+  g_autofree char *directory = g_steal_pointer (&f->directory);
+
+  stop (f);
+  g_assert_cmpint (symlink (directory, link), ==, 0);
+  f->directory = g_strdup (link);
+  start (f);
+  add (f, "garage_1", 3);
+  g_assert_cmpuint (count (f), ==, 3);
+  g_assert_cmpstr (jkb_history_get_error (f->history), ==, "");
+  g_unlink (link);
+  g_free (f->directory);
+  f->directory = g_steal_pointer (&directory);
+}
+
 /* More than the journal holds: dropped, counted, and the rest is there. */
 static void
 test_flood (Fixture *f, gconstpointer data)
@@ -481,6 +539,8 @@ main (int argc, char **argv)
   ADD ("/history/missed", test_missed);
   ADD ("/history/damaged-files", test_damaged_files);
   ADD ("/history/damaged-pages", test_damaged_pages);
+  ADD ("/history/each-page", test_each_page);
+  ADD ("/history/link-in-path", test_link_in_path);
   ADD ("/history/flood", test_flood);
   g_test_add_func ("/history/no-directory", test_no_directory);
   g_test_add_func ("/history/no-state", test_no_state);
