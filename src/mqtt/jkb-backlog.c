@@ -28,8 +28,10 @@ struct _JkbBacklog
   JkbHistory *history;
   gulong changed_handler;
   const JkbPublisherContext *context;
-  gboolean outage; /* one goes on */
-  gboolean hold;   /* what is more urgent is being told */
+  gboolean outage;  /* one goes on */
+  gboolean dropped; /* nobody wants anything until the next one begins */
+  gint64 wanted_us; /* nothing that is older; monotonic */
+  gboolean hold;    /* what is more urgent is being told */
   guint settle_source;
   guint retry_source;
   guint tick_source; /* there is something to send */
@@ -239,14 +241,21 @@ start (JkbBacklog *self)
 
 /* ---- outages ---- */
 
+static void
+end_outage (JkbBacklog *self)
+{
+  if (self->outage)
+    jkb_history_end_outage (self->history, g_get_monotonic_time ());
+  self->outage = FALSE;
+}
+
 static gboolean
 on_settled (gpointer user_data)
 {
   JkbBacklog *self = user_data;
 
   self->settle_source = 0;
-  self->outage = FALSE;
-  jkb_history_end_outage (self->history, g_get_monotonic_time ());
+  end_outage (self);
   g_clear_handle_id (&self->retry_source, g_source_remove);
   start (self);
   return G_SOURCE_REMOVE;
@@ -256,8 +265,11 @@ void
 jkb_backlog_begin_outage (JkbBacklog *self, gint64 since_us)
 {
   g_clear_handle_id (&self->settle_source, g_source_remove);
+  if (self->dropped)
+    self->wanted_us = since_us;
+  self->dropped = FALSE;
   if (!self->outage)
-    jkb_history_begin_outage (self->history, since_us);
+    jkb_history_begin_outage (self->history, MAX (since_us, self->wanted_us));
   self->outage = TRUE;
 }
 
@@ -270,10 +282,13 @@ jkb_backlog_pause (JkbBacklog *self)
 }
 
 void
-jkb_backlog_settle (JkbBacklog *self)
+jkb_backlog_settle (JkbBacklog *self, gboolean others_are_late)
 {
-  if (self->outage && self->settle_source == 0)
-    self->settle_source = g_timeout_add_seconds (SETTLE_S, on_settled, self);
+  if (!self->outage || self->settle_source != 0)
+    return;
+  if (!others_are_late)
+    end_outage (self);
+  self->settle_source = g_timeout_add_seconds (SETTLE_S, on_settled, self);
 }
 
 void
@@ -287,7 +302,8 @@ jkb_backlog_get_waiting (JkbBacklog *self)
 {
   JkbHistoryCounters counters;
 
-  if (!self->outage && self->tick_source == 0 && self->retry_source == 0)
+  if (!self->outage && self->settle_source == 0 && self->tick_source == 0
+      && self->retry_source == 0)
     return 0; /* which the next commit will find as well */
   jkb_history_get_counters (self->history, &counters);
   return counters.waiting;
@@ -299,6 +315,7 @@ jkb_backlog_drop (JkbBacklog *self)
   stop (self);
   g_clear_handle_id (&self->settle_source, g_source_remove);
   self->outage = FALSE;
+  self->dropped = TRUE;
   jkb_history_drop_outages (self->history);
 }
 

@@ -31,11 +31,12 @@ void jkb_backlog_pause (JkbBacklog *self);
 
 /**
  * jkb_backlog_settle:
+ * @others_are_late: whether other clients need a moment longer, as after a restart of the broker
  *
- * The broker or Home Assistant is back. Other clients of a broker that was restarted take a moment
- * longer: the outage ends, and sending begins, some seconds from now. Nothing without an outage.
+ * The broker or Home Assistant is back: sending begins some seconds from now. The outage ends now,
+ * or then when others are late. Nothing without an outage.
  */
-void jkb_backlog_settle (JkbBacklog *self);
+void jkb_backlog_settle (JkbBacklog *self, gboolean others_are_late);
 
 /* Nothing is sent until the next call says otherwise: all is being told anew. */
 void jkb_backlog_hold (JkbBacklog *self, gboolean hold);

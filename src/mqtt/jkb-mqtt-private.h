@@ -35,6 +35,7 @@ struct _JkbMqtt
   guint leaving_timeout;
   gboolean connected;
   gboolean has_run;    /* been started, or found to be switched off */
+  gboolean was_away;   /* the broker, since the last connection */
   gboolean met_broker; /* since the start: what it had kept has been looked at */
   char *last_error;
   JkbMqttCounters counters; /* of former runs */

@@ -189,7 +189,8 @@ on_connected (JkbMqtt *self)
   if (jkb_command_tier (jkb_mqtt_config (self)) != JKB_TIER_NONE)
     jkb_mqtt_listen_to_commands (self, TRUE);
   jkb_mqtt_begin_round (self);
-  jkb_backlog_settle (self->backlog);
+  jkb_backlog_settle (self->backlog, self->was_away);
+  self->was_away = FALSE;
   if (self->bridge_source == 0)
     self->bridge_source = g_timeout_add_seconds (BRIDGE_STATE_S, on_bridge_timer, self);
 }
@@ -235,7 +236,7 @@ on_birth (gpointer user_data)
 
   self->birth_source = 0;
   jkb_mqtt_begin_round (self);
-  jkb_backlog_settle (self->backlog);
+  jkb_backlog_settle (self->backlog, TRUE);
   jkb_mqtt_link_flush (self->context.link);
   return G_SOURCE_REMOVE;
 }
@@ -274,9 +275,11 @@ on_event (const JkbMqttEvent *event, gpointer user_data)
     case JKB_MQTT_DISCONNECTED:
       on_disconnected (self, event->text);
       begin_outage (self, event->heard_us);
+      self->was_away = TRUE;
       break;
     case JKB_MQTT_REFUSED:
       set_state (self, FALSE, event->text);
+      self->was_away = TRUE;
       break;
     case JKB_MQTT_ARRIVED:
       on_arrived (self, event);
