@@ -8,7 +8,11 @@
 
 #include <errno.h>
 #include <gio/gio.h>
+#include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "core/jkb-log.h"
 
@@ -46,6 +50,11 @@ jkb_registry_store_read (const char *state_dir)
   return g_key_file_new ();
 }
 
+/* One thread for the process, so that writes keep their order. */
+static GThreadPool *worker;
+static atomic_uint n_jobs; /* that are not written yet */
+static int written_fd;     /* readable after each of them */
+
 typedef struct
 {
   char *path;
@@ -71,12 +80,13 @@ write_job_run (gpointer data, gpointer unused)
                                  &error))
     jkb_log (G_LOG_LEVEL_WARNING, NULL, NULL, "cannot remember the BMS: %s", error->message);
   write_job_free (job);
+  atomic_fetch_sub (&n_jobs, 1);
+  eventfd_write (written_fd, 1);
 }
 
 void
-jkb_registry_store_write (const char *state_dir, GKeyFile *file, gboolean wait)
+jkb_registry_store_write (const char *state_dir, GKeyFile *file)
 {
-  static GThreadPool *worker = NULL; /* one thread, so that writes keep their order */
   WriteJob *job = g_new0 (WriteJob, 1);
 
   g_key_file_set_integer (file, "format", "version", FORMAT);
@@ -84,12 +94,33 @@ jkb_registry_store_write (const char *state_dir, GKeyFile *file, gboolean wait)
   job->text = g_key_file_to_data (file, NULL, NULL);
   g_key_file_unref (file);
   if (worker == NULL)
-    worker = g_thread_pool_new (write_job_run, NULL, 1, FALSE, NULL);
-  g_thread_pool_push (worker, job, NULL);
-  if (wait)
     {
-      GThreadPool *finished = g_steal_pointer (&worker);
-
-      g_thread_pool_free (finished, FALSE, TRUE);
+      written_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
+      worker = g_thread_pool_new (write_job_run, NULL, 1, FALSE, NULL);
     }
+  atomic_fetch_add (&n_jobs, 1);
+  g_thread_pool_push (worker, job, NULL);
+}
+
+gboolean
+jkb_registry_store_wait (int timeout_ms)
+{
+  gint64 until_us = g_get_monotonic_time () + (gint64) timeout_ms * 1000;
+
+  if (worker == NULL)
+    return TRUE;
+  while (atomic_load (&n_jobs) > 0)
+    {
+      struct pollfd fd = { .fd = written_fd, .events = POLLIN };
+      gint64 left_us = until_us - g_get_monotonic_time ();
+      eventfd_t count;
+
+      if (left_us <= 0)
+        return FALSE;
+      poll (&fd, 1, (int) (left_us / 1000) + 1);
+      eventfd_read (written_fd, &count);
+    }
+  g_thread_pool_free (g_steal_pointer (&worker), FALSE, TRUE);
+  close (written_fd);
+  return TRUE;
 }

@@ -22,8 +22,12 @@ GKeyFile *jkb_registry_store_read (const char *state_dir);
 /**
  * jkb_registry_store_write:
  * @file: (transfer full)
- * @wait: write now (stop); else on a worker thread, since a slow card must not hold up the main loop
+ *
+ * On a worker thread, since a slow card must not hold up the main loop.
  */
-void jkb_registry_store_write (const char *state_dir, GKeyFile *file, gboolean wait);
+void jkb_registry_store_write (const char *state_dir, GKeyFile *file);
+
+/* Returns: whether all is written, after @timeout_ms at most. */
+gboolean jkb_registry_store_wait (int timeout_ms);
 
 G_END_DECLS

@@ -502,8 +502,8 @@ jkb_registry_load (JkbRegistry *self)
     }
 }
 
-static void
-save (JkbRegistry *self, gboolean wait)
+void
+jkb_registry_save (JkbRegistry *self)
 {
   g_autoptr (GKeyFile) file = NULL;
 
@@ -513,17 +513,12 @@ save (JkbRegistry *self, gboolean wait)
   file = g_key_file_new ();
   for (guint i = 0; i < self->list->len; i++)
     jkb_bms_save (g_ptr_array_index (self->list, i), file);
-  jkb_registry_store_write (self->state_dir, g_steal_pointer (&file), wait);
+  jkb_registry_store_write (self->state_dir, g_steal_pointer (&file));
 }
 
 void
-jkb_registry_save (JkbRegistry *self)
+jkb_registry_close (JkbRegistry *self, int timeout_ms)
 {
-  save (self, FALSE);
-}
-
-void
-jkb_registry_close (JkbRegistry *self)
-{
-  save (self, TRUE);
+  if (!jkb_registry_store_wait (timeout_ms))
+    jkb_log (G_LOG_LEVEL_WARNING, NULL, NULL, "%s could not be written in time", self->state_dir);
 }

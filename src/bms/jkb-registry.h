@@ -65,7 +65,8 @@ void jkb_registry_remove_bus (JkbRegistry *self, const char *bus_name);
 /* Writes what is to be remembered, on a worker thread; tick() calls it when something changed. */
 void jkb_registry_save (JkbRegistry *self);
 
-/* The same on stop: returns when it is on the disk. */
-void jkb_registry_close (JkbRegistry *self);
+/* On stop, after a save: waits until it is on the disk, so long at most. A disk that hangs longer
+ * is warned of; the file keeps what it had. */
+void jkb_registry_close (JkbRegistry *self, int timeout_ms);
 
 G_END_DECLS

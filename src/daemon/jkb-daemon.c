@@ -26,6 +26,9 @@
 /* How long the start waits for the D-Bus name before systemd hears that the daemon serves. */
 #define READY_TIMEOUT_S 5
 
+/* A stop is over within 2 s, whatever hangs. */
+#define STOP_US (1900 * G_TIME_SPAN_MILLISECOND)
+
 struct _JkbDaemon
 {
   GObject parent_instance;
@@ -321,17 +324,23 @@ jkb_daemon_start (JkbDaemon *self, JkbDaemonFunc on_running, gpointer user_data)
 void
 jkb_daemon_stop (JkbDaemon *self)
 {
+  gint64 until_us = g_get_monotonic_time () + STOP_US, left_us;
+
   jkb_reconfigure_stop (self->reconfigure);
   g_clear_handle_id (&self->ready_timeout, g_source_remove);
   g_source_destroy (self->timer);
   g_clear_pointer (&self->timer, g_source_unref);
   for (guint i = 0; i < self->buses->len; i++)
     jkb_bus_stop (g_ptr_array_index (self->buses, i));
+  /* What reaches the disk does so while MQTT waits for the broker: 2 s are for all of it. */
+  jkb_history_begin_stop (self->history);
+  jkb_registry_save (self->registry);
   jkb_mqtt_stop (self->mqtt);
   jkb_history_stop (self->history);
   if (self->service != NULL)
     jkb_service_stop (self->service);
-  jkb_registry_close (self->registry);
+  left_us = until_us - g_get_monotonic_time ();
+  jkb_registry_close (self->registry, (int) (MAX (left_us, 0) / 1000));
   self->running = FALSE;
 }
 

@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "core/jkb-error.h"
 #include "core/jkb-stamp.h"
 #include "history/jkb-chunk.h"
 #include "history/jkb-outages.h"
@@ -98,6 +99,12 @@ typedef struct
 } Reading;
 
 static gboolean
+is_stopped (const JkbHistorySource *source)
+{
+  return source->stop != NULL && atomic_load_explicit (source->stop, memory_order_relaxed);
+}
+
+static gboolean
 on_sample (gint64 stamp_us, const guint8 *frame, gpointer user_data)
 {
   Reading *reading = user_data;
@@ -121,6 +128,8 @@ on_chunk (const JkbChunkRow *row, gpointer user_data)
 {
   Reading *reading = user_data;
 
+  if (is_stopped (reading->source))
+    return FALSE;
   reading->id = jkb_history_db_id (reading->source->db, row->bms);
   if (reading->id == NULL)
     return TRUE;
@@ -167,6 +176,11 @@ read_samples (const JkbHistorySource *source, const char *id, gint64 from_us, gi
 
   if (!read_chunks (&reading, id, error))
     return FALSE;
+  if (is_stopped (source))
+    {
+      g_set_error_literal (error, JKB_ERROR, JKB_ERROR_BUSY, JKB_HISTORY_CLOSING);
+      return FALSE;
+    }
   read_journal (&reading, id);
   return TRUE;
 }

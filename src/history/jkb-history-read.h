@@ -6,6 +6,9 @@
  */
 #pragma once
 
+#include <stdatomic.h>
+#include <stdbool.h>
+
 #include "history/jkb-history-db.h"
 #include "history/jkb-history.h"
 #include "history/jkb-journal.h"
@@ -21,7 +24,10 @@ typedef struct
   gint64 realtime_us, monotonic_us;
   gint64 slept_us; /* since the last commit: the monotonic clock stood still meanwhile */
   gboolean synchronized; /* the wall clock comes from a source that can be trusted */
+  const atomic_bool *stop; /* (nullable): the answer is not wanted any more */
 } JkbHistorySource;
+
+#define JKB_HISTORY_CLOSING "the history is being closed; try again when it is open"
 
 typedef enum
 {
@@ -48,7 +54,7 @@ typedef struct
   guint points; /* 1..JKB_HISTORY_MAX_POINTS */
 } JkbHistoryQuestion;
 
-/* Returns: (element-type JkbHistoryPoint) (nullable): with %JKB_ERROR_IO */
+/* Returns: (element-type JkbHistoryPoint) (nullable): with %JKB_ERROR_IO; %JKB_ERROR_BUSY: stopped */
 GArray *jkb_history_read_points (const JkbHistorySource *source, const JkbHistoryQuestion *question,
                                  GError **error);
 

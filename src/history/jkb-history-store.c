@@ -47,6 +47,7 @@ struct _JkbHistoryStore
   JkbMpsc answers;
   atomic_bool idle;    /* the store thread waits for the first record */
   atomic_bool hurried; /* it was told that the journal fills up */
+  atomic_bool stop;    /* it is to end */
   atomic_bool ended;
   _Atomic guint64 commits, early, lost, bytes, waiting;
 
@@ -60,7 +61,6 @@ struct _JkbHistoryStore
   gint64 last_us;    /* of the last one */
   gboolean is_early; /* the next one is, because the journal fills up */
   gboolean more;     /* there is more to be tidied than the last one did */
-  gboolean stopping;
 };
 
 /* ---- messages: any thread ---- */
@@ -164,13 +164,26 @@ jkb_history_store_nudge (JkbHistoryStore *self)
     eventfd_write (self->wake_fd, 1);
 }
 
+void
+jkb_history_store_leave (JkbHistoryStore *self)
+{
+  atomic_store (&self->stop, true);
+  eventfd_write (self->wake_fd, 1);
+}
+
+gboolean
+jkb_history_store_has_ended (JkbHistoryStore *self)
+{
+  return atomic_load (&self->ended);
+}
+
 gboolean
 jkb_history_store_stop (JkbHistoryStore *self, int timeout_ms)
 {
   gint64 until_us = g_get_monotonic_time () + (gint64) timeout_ms * 1000;
   struct pollfd fd = { .fd = self->reply_fd, .events = POLLIN };
 
-  jkb_history_store_send (self, jkb_store_message_new (JKB_STORE_STOP));
+  jkb_history_store_leave (self);
   while (!atomic_load (&self->ended))
     {
       gint64 left_us = until_us - g_get_monotonic_time ();
@@ -318,7 +331,8 @@ make_source (JkbHistoryStore *self)
                               .realtime_us = g_get_real_time (),
                               .monotonic_us = g_get_monotonic_time (),
                               .slept_us = read_slept () - jkb_journal_get_slept (self->journal),
-                              .synchronized = jkb_stamp_is_synchronized (SYNC_AGE_US) };
+                              .synchronized = jkb_stamp_is_synchronized (SYNC_AGE_US),
+                              .stop = &self->stop };
 
   return source;
 }
@@ -449,19 +463,31 @@ prepare_reading (JkbHistoryStore *self, JkbHistorySource *source, GError **error
 }
 
 static void
-read_for (JkbHistoryStore *self, JkbStoreMessage *message)
+read_answer (JkbHistoryStore *self, JkbStoreMessage *message, GError **error)
 {
   JkbHistorySource source;
-  g_autoptr (GError) error = NULL;
 
-  if (!prepare_reading (self, &source, &error))
-    ;
-  else if (message->kind == JKB_STORE_POINTS)
-    message->points = jkb_history_read_points (&source, &message->question, &error);
+  if (!prepare_reading (self, &source, error))
+    return;
+  if (message->kind == JKB_STORE_POINTS)
+    message->points = jkb_history_read_points (&source, &message->question, error);
   else
     message->batch =
-        jkb_history_read_missed (&source, self->outages, message->after_us, message->max, &error);
-  if (error != NULL)
+        jkb_history_read_missed (&source, self->outages, message->after_us, message->max, error);
+}
+
+static void
+read_for (JkbHistoryStore *self, JkbStoreMessage *message)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (atomic_load (&self->stop))
+    g_set_error_literal (&error, JKB_ERROR, JKB_ERROR_BUSY, JKB_HISTORY_CLOSING);
+  else
+    read_answer (self, message, &error);
+  if (g_error_matches (error, JKB_ERROR, JKB_ERROR_BUSY))
+    message->error = g_steal_pointer (&error);
+  else if (error != NULL)
     {
       message->error =
           g_error_new (JKB_ERROR, JKB_ERROR_IO, "the history cannot be read: %s", error->message);
@@ -485,9 +511,6 @@ take_request (JkbHistoryStore *self, JkbStoreMessage *message)
     case JKB_STORE_LIMIT:
       self->limits = message->limits;
       self->due_us = 0;
-      break;
-    case JKB_STORE_STOP:
-      self->stopping = TRUE;
       break;
     default:
       break;
@@ -528,12 +551,12 @@ store_thread (gpointer data)
 
   self->outages = jkb_outages_new ();
   commit (self);
-  while (!self->stopping)
+  while (!atomic_load (&self->stop))
     {
       plan (self);
       sleep_until (self);
       take_requests (self);
-      if (!self->stopping && is_due (self))
+      if (!atomic_load (&self->stop) && is_due (self))
         commit (self);
     }
   if (jkb_journal_fill (self->journal) != 0)

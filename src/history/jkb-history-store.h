@@ -22,8 +22,7 @@ typedef enum
   JKB_STORE_LIMIT,  /* .limits are other: followed with a commit now */
   JKB_STORE_POINTS, /* .question; answered with .points or .error */
   JKB_STORE_MISSED, /* .after_us, .max; answered with .batch or .error */
-  JKB_STORE_STATE, /* an answer without a request: .error is other than before, NULL: all is well */
-  JKB_STORE_STOP   /* commit and end; answered when the thread ends */
+  JKB_STORE_STATE /* an answer without a request: .error is other than before, NULL: all is well */
 } JkbStoreKind;
 
 typedef struct
@@ -71,10 +70,15 @@ jkb_history_store_take (JkbHistoryStore *self); /* (nullable): a list, .node.nex
  * the journal fills up. Mostly two loads. */
 void jkb_history_store_nudge (JkbHistoryStore *self);
 
+/* Asks for the last commit, before all questions that wait: those fail with %JKB_ERROR_BUSY. The fd
+ * is readable when the thread has ended. */
+void jkb_history_store_leave (JkbHistoryStore *self);
+gboolean jkb_history_store_has_ended (JkbHistoryStore *self);
+
 /**
  * jkb_history_store_stop:
  *
- * Asks for the last commit and waits for it.
+ * Asks, if nobody did, and waits.
  *
  * Returns: whether the thread has ended within @timeout_ms; then @self and, by the caller, the
  * journal can be freed. If not, both are left to the end of the process.

@@ -20,7 +20,8 @@
 /* With what the commit itself takes, less than a minute: that is what a power cut may cost. */
 #define COMMIT_AFTER_US ((gint64) 50 * G_USEC_PER_SEC)
 
-#define STOP_TIMEOUT_MS 1000
+/* From jkb_history_begin_stop() on: a service that is stopped is gone within 2 s. */
+#define STOP_US (1800 * G_TIME_SPAN_MILLISECOND)
 
 /* Questions that wait; each is answered in some 100 ms at most. */
 #define MAX_WAITING 16
@@ -38,6 +39,8 @@ struct _JkbHistory
   gboolean started;
   JkbJournal *journal;    /* (nullable) */
   JkbHistoryStore *store; /* (nullable): with .journal */
+  gboolean leaving;       /* .store was asked to end */
+  gint64 stop_us;         /* monotonic: when a stop is to be over; 0: none is asked for */
   guint answers_source;
   guint retry_source;
   char *error;
@@ -138,7 +141,9 @@ take_answers (JkbHistory *self)
     {
       JkbStoreMessage *next = (JkbStoreMessage *) message->node.next;
 
-      if (message->kind == JKB_STORE_STATE)
+      if (message->kind == JKB_STORE_STATE && self->leaving)
+        g_debug ("the history ends");
+      else if (message->kind == JKB_STORE_STATE)
         set_error (self, message->error != NULL ? message->error->message : "");
       else
         complete (self, message);
@@ -147,13 +152,23 @@ take_answers (JkbHistory *self)
     }
 }
 
+static void
+begin (JkbHistory *self);
+static void
+finish_leaving (JkbHistory *self, int timeout_ms);
+
 static gboolean
 on_answers (int fd, GIOCondition condition, gpointer user_data)
 {
   g_autoptr (JkbHistory) self = g_object_ref (user_data);
 
   take_answers (self);
-  return G_SOURCE_CONTINUE;
+  if (!self->leaving || !jkb_history_store_has_ended (self->store))
+    return G_SOURCE_CONTINUE;
+  finish_leaving (self, 0);
+  if (self->started && self->config.enabled)
+    begin (self);
+  return G_SOURCE_REMOVE;
 }
 
 /* ---- start and stop ---- */
@@ -211,23 +226,33 @@ refuse_waiting (JkbHistory *self)
       g_autoptr (GTask) task = g_ptr_array_steal_index (self->waiting, self->waiting->len - 1);
 
       g_task_return_new_error (task, JKB_ERROR, JKB_ERROR_BUSY,
-                               "the history is being closed; try again when it is open");
+                               JKB_HISTORY_CLOSING);
     }
   self->reading_missed = FALSE;
 }
 
-/* A thread that hangs in the disk is left to the end of the process, with what it uses. */
+/* Does not wait: on_answers() finishes it, and begins anew where that is wanted by then; the journal
+ * takes what comes meanwhile. */
 static void
-end (JkbHistory *self)
+leave (JkbHistory *self)
 {
   g_clear_handle_id (&self->retry_source, g_source_remove);
-  if (self->store == NULL)
+  if (self->store == NULL || self->leaving)
     return;
+  self->leaving = TRUE;
+  jkb_history_store_leave (self->store);
+}
+
+/* A thread that hangs in the disk is left to the end of the process, with what it uses. */
+static void
+finish_leaving (JkbHistory *self, int timeout_ms)
+{
   g_clear_handle_id (&self->answers_source, g_source_remove);
-  if (jkb_history_store_stop (self->store, STOP_TIMEOUT_MS))
+  if (jkb_history_store_stop (self->store, timeout_ms))
     {
       take_answers (self);
       jkb_history_get_counters (self, &self->past);
+      self->past.dropped -= self->dropped; /* which stays and goes on */
       jkb_history_store_free (self->store);
       jkb_journal_close (self->journal);
     }
@@ -237,6 +262,7 @@ end (JkbHistory *self)
              self->journal_path);
   self->store = NULL;
   self->journal = NULL;
+  self->leaving = FALSE;
   refuse_waiting (self);
 }
 
@@ -259,11 +285,13 @@ jkb_history_configure (JkbHistory *self, const JkbHistoryConfig *config)
     return;
   if (was_enabled && !config->enabled)
     {
-      end (self);
+      leave (self);
       g_free (self->error);
       self->error = g_strdup ("");
       g_signal_emit (self, changed_signal, 0);
     }
+  else if (self->leaving)
+    return;
   else if (!was_enabled && config->enabled)
     begin (self);
   else if (self->store != NULL)
@@ -276,16 +304,27 @@ jkb_history_configure (JkbHistory *self, const JkbHistoryConfig *config)
 }
 
 void
-jkb_history_stop (JkbHistory *self)
+jkb_history_begin_stop (JkbHistory *self)
 {
   self->started = FALSE;
-  end (self);
+  if (self->stop_us == 0)
+    self->stop_us = g_get_monotonic_time () + STOP_US;
+  leave (self);
+}
+
+void
+jkb_history_stop (JkbHistory *self)
+{
+  jkb_history_begin_stop (self);
+  if (self->store != NULL)
+    finish_leaving (self, (int) (MAX (self->stop_us - g_get_monotonic_time (), 0) / 1000));
+  self->stop_us = 0;
 }
 
 gboolean
 jkb_history_is_recording (JkbHistory *self)
 {
-  return self->store != NULL;
+  return self->store != NULL && self->started && self->config.enabled;
 }
 
 const char *
@@ -317,7 +356,7 @@ jkb_history_add (JkbHistory *self, const char *id, const JkbFrame *frame)
 {
   JkbRecord *record;
 
-  if (self->store == NULL || frame->type != JKB_FRAME_LIVE)
+  if (!jkb_history_is_recording (self) || frame->type != JKB_FRAME_LIVE)
     return;
   record = jkb_journal_reserve (self->journal, sizeof *record);
   if (record == NULL)
@@ -411,9 +450,13 @@ ask (JkbHistory *self, GTask *task, JkbStoreMessage *message)
 static gboolean
 check_open (JkbHistory *self, GError **error)
 {
-  if (self->store != NULL && self->waiting->len < MAX_WAITING)
+  gboolean recording = jkb_history_is_recording (self);
+
+  if (recording && !self->leaving && self->waiting->len < MAX_WAITING)
     return TRUE;
-  if (self->store != NULL)
+  if (recording && self->leaving)
+    g_set_error_literal (error, JKB_ERROR, JKB_ERROR_BUSY, JKB_HISTORY_CLOSING);
+  else if (recording)
     g_set_error_literal (error, JKB_ERROR, JKB_ERROR_BUSY,
                          "too many questions to the history wait; try again in some seconds");
   else
@@ -518,7 +561,7 @@ jkb_history_read_missed_async (JkbHistory *self, gint64 after_us, guint max,
 
   if (self->reading_missed)
     error = g_error_new_literal (JKB_ERROR, JKB_ERROR_BUSY, "what was missed is being read");
-  else if (self->store == NULL)
+  else if (!jkb_history_is_recording (self) || self->leaving)
     check_open (self, &error);
   if (error != NULL)
     {

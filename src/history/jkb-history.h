@@ -52,8 +52,11 @@ void jkb_history_start (JkbHistory *self, const JkbHistoryConfig *config);
 /* Follows a changed [history] at once; what is kept stays until it is too old or too much. */
 void jkb_history_configure (JkbHistory *self, const JkbHistoryConfig *config);
 
-/* Commits what is in the journal and joins the thread, at most 1 s: the journal keeps the rest for
- * the next start. What was asked and not answered fails with %JKB_ERROR_BUSY. */
+/* Asks for the last commit without waiting for it: samples are no longer taken, what was asked and
+ * not answered fails with %JKB_ERROR_BUSY; what was missed and confirmed still counts. */
+void jkb_history_begin_stop (JkbHistory *self);
+
+/* Waits for it, until 1.8 s after it began: the journal keeps the rest for the next start. */
 void jkb_history_stop (JkbHistory *self);
 
 /* Whether samples are being taken: enabled, started, and the journal can be had. */

@@ -84,7 +84,8 @@ check_known (void)
   jkb_registry_configure (registry, &config);
   jkb_registry_load (registry);
   found = describe (registry);
-  jkb_registry_close (registry);
+  jkb_registry_save (registry);
+  jkb_registry_close (registry, 60000);
   jkb_registry_configure (again, &config);
   jkb_registry_load (again);
   found_again = describe (again);

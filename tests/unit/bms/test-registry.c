@@ -366,7 +366,8 @@ test_remembered_over_restart (Fixture *f, gconstpointer unused)
   g_object_unref (f->registry);
   attach (f, dir);
   make_known (f, 7, 3 * SECOND, SECOND);
-  jkb_registry_close (f->registry);
+  jkb_registry_save (f->registry);
+  jkb_registry_close (f->registry, 60000);
   g_assert_cmpint (g_stat (path, &status), ==, 0);
   g_assert_cmpint (status.st_mode & 0777, ==, 0600);
 
@@ -408,7 +409,8 @@ test_saved_together (Fixture *f, gconstpointer unused)
   g_assert_true (jkb_registry_forget (f->registry, "garage_1", NULL));
   g_assert_cmpint (jkb_registry_tick (f->registry, 106 * SECOND), ==, 131 * SECOND);
 
-  jkb_registry_close (f->registry);
+  jkb_registry_save (f->registry);
+  jkb_registry_close (f->registry, 60000);
   g_unlink (path);
   g_rmdir (dir);
 }

@@ -253,6 +253,82 @@ test_many (Fixture *f, gconstpointer data)
   g_assert_cmpuint (counts[1], >=, 2 * 84);
 }
 
+/* The old thread may still be on its way out. */
+static guint
+count_when_open (Fixture *f)
+{
+  for (;;)
+    {
+      g_autoptr (GError) error = NULL;
+      g_autoptr (GArray) points = ask (f, "cell_voltage_1", 0, G_MAXINT64, &error);
+
+      if (points != NULL)
+        return points->len;
+      g_assert_error (error, JKB_ERROR, JKB_ERROR_BUSY);
+      g_usleep (1000);
+    }
+}
+
+/* Off and on again at once, with questions under way: each gets its answer, what was dropped counts
+ * once, and the history goes on. */
+static void
+test_off_and_on (Fixture *f, gconstpointer data)
+{
+  JkbHistoryConfig off = standard;
+  JkbHistoryCounters before, after;
+  guint counts[2] = { 0, 0 };
+
+  off.enabled = FALSE;
+  for (guint i = 0; i < 20; i++)
+    {
+      add (f, "garage_1", 400);
+      g_usleep (1000);
+    }
+  jkb_history_get_counters (f->history, &before);
+  g_assert_cmpuint (before.dropped, >, 0);
+  for (guint round = 1; round <= 3; round++)
+    {
+      for (guint i = 0; i < 16; i++)
+        jkb_history_query_async (f->history, "garage_1", "total_voltage", 0, G_MAXINT64, 0, on_many,
+                                 counts);
+      jkb_history_configure (f->history, &off);
+      g_assert_false (jkb_history_is_recording (f->history));
+      add (f, "garage_1", 1);
+      jkb_history_configure (f->history, &standard);
+      while (counts[0] + counts[1] < 16 * round)
+        g_main_context_iteration (NULL, TRUE);
+      count_when_open (f);
+      g_assert_cmpstr (jkb_history_get_error (f->history), ==, "");
+    }
+  jkb_history_get_counters (f->history, &after);
+  g_assert_cmpuint (after.dropped, ==, before.dropped);
+  g_assert_cmpuint (after.recorded, ==, before.recorded);
+  add (f, "garage_1", 1);
+  g_assert_cmpuint (count_when_open (f), ==, before.recorded + 1);
+}
+
+/* Off stays off, though the thread ends later. */
+static void
+test_off (Fixture *f, gconstpointer data)
+{
+  JkbHistoryConfig off = standard;
+  g_autoptr (GError) error = NULL;
+
+  off.enabled = FALSE;
+  add (f, "garage_1", 5);
+  jkb_history_configure (f->history, &off);
+  jkb_history_configure (f->history, &standard);
+  jkb_history_configure (f->history, &off);
+  for (guint i = 0; i < 20; i++)
+    {
+      g_clear_error (&error);
+      g_assert_null (ask (f, "total_voltage", 0, 1, &error));
+      g_assert_error (error, JKB_ERROR, JKB_ERROR_IO);
+      g_assert_false (jkb_history_is_recording (f->history));
+      g_usleep (5000);
+    }
+}
+
 /* ---- restarts ---- */
 
 static void
@@ -517,7 +593,7 @@ test_switched_off_and_on (Fixture *f, gconstpointer data)
   g_assert_error (error, JKB_ERROR, JKB_ERROR_IO);
   jkb_history_configure (f->history, &standard);
   add (f, "garage_1", 4);
-  g_assert_cmpuint (count (f), ==, 7);
+  g_assert_cmpuint (count_when_open (f), ==, 7);
 }
 
 #define ADD(path, func) g_test_add (path, Fixture, NULL, set_up, func, tear_down)
@@ -538,6 +614,8 @@ main (int argc, char **argv)
   ADD ("/history/killed", test_killed);
   ADD ("/history/missed", test_missed);
   ADD ("/history/damaged-files", test_damaged_files);
+  ADD ("/history/off-and-on", test_off_and_on);
+  ADD ("/history/off", test_off);
   ADD ("/history/damaged-pages", test_damaged_pages);
   ADD ("/history/each-page", test_each_page);
   ADD ("/history/link-in-path", test_link_in_path);
