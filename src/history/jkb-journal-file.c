@@ -152,16 +152,30 @@ find_end (JkbJournal *self)
   return position;
 }
 
+/* What a kill, or a damaged record behind which all is cut off, has left of the foreign ones. */
+static void
+bound_foreign (JkbJournal *self)
+{
+  JkbJournalHeader *header = self->header;
+  guint32 tail = jkb_journal_tail (self);
+  gint32 left = (gint32) (header->foreign_from + header->foreign_bytes - tail);
+
+  header->foreign_from = tail;
+  header->foreign_bytes = left <= 0 ? 0 : MIN ((guint32) left, jkb_journal_fill (self));
+}
+
+/* The range first: a start that is killed before it commits must not make them ours. */
 static void
 take_boot (JkbJournal *self)
 {
   guint8 boot[16];
 
   read_boot (boot);
+  bound_foreign (self);
   if (memcmp (boot, self->header->boot, sizeof boot) == 0)
     return;
-  self->foreign_from = jkb_journal_tail (self);
-  self->foreign_bytes = jkb_journal_fill (self);
+  self->header->foreign_from = jkb_journal_tail (self);
+  self->header->foreign_bytes = jkb_journal_fill (self);
   self->header->era = random_id ();
   memcpy (self->header->boot, boot, sizeof boot);
 }

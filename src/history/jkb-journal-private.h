@@ -21,11 +21,14 @@ typedef struct
   guint64 era;     /* random, anew with each boot */
   guint8 boot[16]; /* id of the boot; zeros where the kernel does not tell */
   gint64 slept_us; /* jkb_journal_set_slept(); the consumer's */
+  guint32 foreign_from; /* records of an earlier boot that are not released yet */
+  guint32 foreign_bytes;
   _Alignas (64) _Atomic guint32 head;
   _Alignas (64) _Atomic guint32 tail;
 } JkbJournalHeader;
 
 #define JKB_JOURNAL_HEADER_SIZE 4096
+G_STATIC_ASSERT (G_STRUCT_OFFSET (JkbJournalHeader, head) == 64);
 G_STATIC_ASSERT (sizeof (JkbJournalHeader) <= JKB_JOURNAL_HEADER_SIZE);
 G_STATIC_ASSERT (sizeof (_Atomic guint32) == 4);
 
@@ -36,9 +39,7 @@ struct _JkbJournal
   int fd; /* locked */
   JkbJournalHeader *header;
   guint8 *data;         /* behind the header */
-  guint32 tail_seen;    /* producer's last look at tail */
-  guint32 foreign_from; /* records of an earlier boot, when the journal was opened */
-  guint32 foreign_bytes;
+  guint32 tail_seen; /* producer's last look at tail */
 };
 
 G_END_DECLS

@@ -48,7 +48,7 @@ jkb_journal_get_era (JkbJournal *self)
 gboolean
 jkb_journal_is_foreign (JkbJournal *self, guint32 position)
 {
-  return self->foreign_bytes != 0 && position - self->foreign_from < self->foreign_bytes;
+  return position - self->header->foreign_from < self->header->foreign_bytes;
 }
 
 /* The file keeps what it has; the process gives its pages back, or in time it would hold all of
@@ -191,6 +191,9 @@ jkb_journal_release (JkbJournal *self, guint32 position)
 {
   guint32 tail = jkb_journal_tail (self);
 
+  /* Not for ever: positions come round again. */
+  if (position - self->header->foreign_from >= self->header->foreign_bytes)
+    self->header->foreign_bytes = 0;
   atomic_store_explicit (&self->header->tail, position, memory_order_release);
   give_back (self, tail, position);
 }

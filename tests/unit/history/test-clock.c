@@ -179,6 +179,24 @@ test_limit_without_clock (Fixture *f, gconstpointer data)
   g_assert_cmpuint (lost, <, 100 * 240);
 }
 
+/* What the last boot left in the journal keeps its time, even if the first start of this one was
+ * killed before it committed. */
+static void
+test_boot_twice (Fixture *f, gconstpointer data)
+{
+  g_autoptr (GArray) points = NULL;
+
+  add (f, "garage_1", NEW_YEAR, 3300);
+  boot_anew (f);
+  close_all (f);
+  open_all (f);
+  commit_at (f, NEW_YEAR + 10 * HOUR, 200 * SECOND);
+  points = ask (f, "garage_1", 0, G_MAXINT64, 100);
+  g_assert_cmpuint (points->len, ==, 1);
+  g_assert_cmpint (g_array_index (points, JkbHistoryPoint, 0).stamp_us, ==, NEW_YEAR);
+  g_assert_false (jkb_journal_is_foreign (f->source.journal, 0));
+}
+
 #define ADD(path, data, func) g_test_add (path, Fixture, data, set_up, func, tear_down)
 
 int
@@ -200,6 +218,7 @@ main (int argc, char **argv)
   ADD ("/clock/ahead-for-a-day", NULL, test_ahead_for_a_day);
   ADD ("/clock/ahead-synchronized", NULL, test_ahead_synchronized);
   ADD ("/clock/slept", NULL, test_slept);
+  ADD ("/clock/boot-twice", NULL, test_boot_twice);
   ADD ("/clock/limit-without-clock", NULL, test_limit_without_clock);
   return g_test_run ();
 }
