@@ -84,8 +84,12 @@ static gboolean
 call_forget (JkbDaemon *daemon, gpointer object, GVariant *parameters, GVariant **reply,
              GError **error)
 {
-  jkb_history_forget (jkb_daemon_get_history (daemon), jkb_bms_get_id (object));
-  return jkb_registry_forget (jkb_daemon_get_registry (daemon), jkb_bms_get_id (object), error);
+  g_autofree char *id = g_strdup (jkb_bms_get_id (object));
+
+  if (!jkb_registry_forget (jkb_daemon_get_registry (daemon), id, error))
+    return FALSE;
+  jkb_history_forget (jkb_daemon_get_history (daemon), id);
+  return TRUE;
 }
 
 static gboolean

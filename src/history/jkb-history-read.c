@@ -91,6 +91,7 @@ typedef gboolean (*SampleFunc) (const char *id, gint64 stamp_us, const guint8 *f
 typedef struct
 {
   const JkbHistorySource *source;
+  GHashTable *forgotten; /* (nullable): id → position behind which samples count */
   gint64 from_us, to_us;
   const char *id; /* of the chunk that is being read */
   SampleFunc func;
@@ -131,7 +132,8 @@ on_chunk (const JkbChunkRow *row, gpointer user_data)
   if (is_stopped (reading->source))
     return FALSE;
   reading->id = jkb_history_db_id (reading->source->db, row->bms);
-  if (reading->id == NULL)
+  if (reading->id == NULL
+      || (reading->forgotten != NULL && g_hash_table_contains (reading->forgotten, reading->id)))
     return TRUE;
   reading->more = FALSE;
   return jkb_chunk_unpack (row->data, row->n_data, row->shift_us, on_sample, reading, NULL, NULL)
@@ -152,6 +154,35 @@ read_chunks (Reading *reading, const char *id, GError **error)
   return TRUE;
 }
 
+/* What was forgotten since the last commit is not to be told until the next one. */
+static GHashTable *
+find_forgotten (const JkbHistorySource *source)
+{
+  GHashTable *forgotten = NULL;
+  guint32 position = source->position, head = jkb_journal_head (source->journal);
+  const JkbRecord *record;
+
+  while ((record = jkb_journal_next (source->journal, &position, head)) != NULL)
+    if (record->kind == JKB_RECORD_FORGET)
+      {
+        if (forgotten == NULL)
+          forgotten = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+        g_hash_table_insert (forgotten, g_strdup (record->id),
+                             GUINT_TO_POINTER (position - source->position));
+      }
+  return forgotten;
+}
+
+static gboolean
+is_forgotten (const Reading *reading, const JkbRecord *record, guint32 position)
+{
+  gpointer from = reading->forgotten != NULL
+                      ? g_hash_table_lookup (reading->forgotten, record->id)
+                      : NULL;
+
+  return position - reading->source->position < GPOINTER_TO_UINT (from);
+}
+
 static void
 read_journal (Reading *reading, const char *id)
 {
@@ -163,7 +194,8 @@ read_journal (Reading *reading, const char *id)
   while ((record = jkb_journal_next (source->journal, &position, head)) != NULL)
     if (record->kind == JKB_RECORD_SAMPLE && (id == NULL || strcmp (record->id, id) == 0)
         && jkb_history_date (source, record, position, &stamp_us) == JKB_DATED
-        && stamp_us >= reading->from_us && stamp_us <= reading->to_us)
+        && stamp_us >= reading->from_us && stamp_us <= reading->to_us
+        && !is_forgotten (reading, record, position))
       reading->func (record->id, stamp_us, record->frame, reading->user_data);
 }
 
@@ -172,7 +204,8 @@ static gboolean
 read_samples (const JkbHistorySource *source, const char *id, gint64 from_us, gint64 to_us,
               SampleFunc func, gpointer user_data, GError **error)
 {
-  Reading reading = { source, from_us, to_us, NULL, func, user_data, FALSE };
+  g_autoptr (GHashTable) forgotten = find_forgotten (source);
+  Reading reading = { source, forgotten, from_us, to_us, NULL, func, user_data, FALSE };
 
   if (!read_chunks (&reading, id, error))
     return FALSE;

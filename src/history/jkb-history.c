@@ -44,7 +44,8 @@ struct _JkbHistory
   guint answers_source;
   guint retry_source;
   char *error;
-  GPtrArray *waiting; /* (element-type GTask): asked, not answered */
+  GPtrArray *waiting;   /* (element-type GTask): asked, not answered */
+  GPtrArray *to_forget; /* (element-type utf8): that the journal could not take yet */
   gboolean reading_missed;
   guint64 recorded, dropped;
   JkbHistoryCounters past; /* of store threads that have ended */
@@ -75,6 +76,7 @@ jkb_history_finalize (GObject *object)
 
   jkb_history_stop (self);
   g_ptr_array_unref (self->waiting);
+  g_ptr_array_unref (self->to_forget);
   g_free (self->error);
   g_free (self->state_dir);
   g_free (self->journal_path);
@@ -94,6 +96,7 @@ jkb_history_init (JkbHistory *self)
 {
   self->error = g_strdup ("");
   self->waiting = g_ptr_array_new_with_free_func (g_object_unref);
+  self->to_forget = g_ptr_array_new_with_free_func (g_free);
 }
 
 /* ---- trouble ---- */
@@ -155,18 +158,24 @@ take_answers (JkbHistory *self)
 static void
 begin (JkbHistory *self);
 static void
+leave (JkbHistory *self);
+static void
 finish_leaving (JkbHistory *self, int timeout_ms);
+static void
+forget_all (JkbHistory *self);
 
 static gboolean
 on_answers (int fd, GIOCondition condition, gpointer user_data)
 {
   g_autoptr (JkbHistory) self = g_object_ref (user_data);
+  gboolean again;
 
   take_answers (self);
   if (!self->leaving || !jkb_history_store_has_ended (self->store))
     return G_SOURCE_CONTINUE;
+  again = self->started && (self->config.enabled || self->to_forget->len > 0);
   finish_leaving (self, 0);
-  if (self->started && self->config.enabled)
+  if (again)
     begin (self);
   return G_SOURCE_REMOVE;
 }
@@ -206,6 +215,9 @@ begin (JkbHistory *self)
       g_unix_fd_add (jkb_history_store_get_fd (self->store), G_IO_IN, on_answers, self);
   set_error (self, "");
   g_signal_emit (self, changed_signal, 0);
+  forget_all (self);
+  if (!self->config.enabled)
+    leave (self);
 }
 
 static gboolean
@@ -251,6 +263,8 @@ finish_leaving (JkbHistory *self, int timeout_ms)
   if (jkb_history_store_stop (self->store, timeout_ms))
     {
       take_answers (self);
+      self->leaving = FALSE;
+      forget_all (self); /* into the journal, for the next thread */
       jkb_history_get_counters (self, &self->past);
       self->past.dropped -= self->dropped; /* which stays and goes on */
       jkb_history_store_free (self->store);
@@ -358,6 +372,8 @@ jkb_history_add (JkbHistory *self, const char *id, const JkbFrame *frame)
 
   if (!jkb_history_is_recording (self) || frame->type != JKB_FRAME_LIVE)
     return;
+  if (self->to_forget->len > 0)
+    forget_all (self);
   record = jkb_journal_reserve (self->journal, sizeof *record);
   if (record == NULL)
     {
@@ -376,19 +392,19 @@ jkb_history_add (JkbHistory *self, const char *id, const JkbFrame *frame)
 }
 
 /* Controls are few; the journal keeps some room for them. */
-static void
+static gboolean
 push_control (JkbHistory *self, JkbRecordKind kind, const char *id, gint64 first_us,
               gint64 second_us)
 {
   JkbRecord *record = NULL;
 
   if (self->store == NULL)
-    return;
+    return FALSE;
   record = jkb_journal_reserve (self->journal, JKB_RECORD_CONTROL_SIZE);
   if (record == NULL)
     {
       jkb_log (G_LOG_LEVEL_WARNING, NULL, NULL, "the journal of the history is full");
-      return;
+      return FALSE;
     }
   record->from_us = first_us;
   record->to_us = second_us;
@@ -396,12 +412,38 @@ push_control (JkbHistory *self, JkbRecordKind kind, const char *id, gint64 first
   record->id[sizeof record->id - 1] = '\0';
   jkb_journal_publish (self->journal, record, JKB_RECORD_CONTROL_SIZE, kind);
   jkb_history_store_nudge (self->store);
+  return TRUE;
 }
 
+/* A store that is on its way out may not look into the journal any more. */
+static void
+forget_all (JkbHistory *self)
+{
+  while (!self->leaving && self->to_forget->len > 0
+         && push_control (self, JKB_RECORD_FORGET, g_ptr_array_index (self->to_forget, 0), 0, 0))
+    g_ptr_array_remove_index (self->to_forget, 0);
+}
+
+static gboolean
+has_database (JkbHistory *self)
+{
+  g_autofree char *path = g_build_filename (self->state_dir, DATABASE_NAME, NULL);
+
+  return g_file_test (path, G_FILE_TEST_EXISTS);
+}
+
+/* Where the history is off, it is opened for that, and closed again. */
 void
 jkb_history_forget (JkbHistory *self, const char *id)
 {
-  push_control (self, JKB_RECORD_FORGET, id, 0, 0);
+  if (!self->started || self->state_dir == NULL
+      || g_ptr_array_find_with_equal_func (self->to_forget, id, g_str_equal, NULL))
+    return;
+  g_ptr_array_add (self->to_forget, g_strdup (id));
+  if (self->store == NULL && self->retry_source == 0 && has_database (self))
+    begin (self);
+  else
+    forget_all (self);
 }
 
 static void

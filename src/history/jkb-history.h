@@ -77,7 +77,8 @@ void jkb_history_get_counters (JkbHistory *self, JkbHistoryCounters *counters);
  */
 void jkb_history_add (JkbHistory *self, const char *id, const JkbFrame *frame);
 
-/* The samples of that BMS are to go: it was forgotten. */
+/* The samples of that BMS are to go: it was forgotten. Told no more from now on, deleted with the
+ * next commit; also while the history is off. */
 void jkb_history_forget (JkbHistory *self, const char *id);
 
 /* ---- questions ---- */

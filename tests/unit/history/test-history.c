@@ -307,6 +307,60 @@ test_off_and_on (Fixture *f, gconstpointer data)
   g_assert_cmpuint (count_when_open (f), ==, before.recorded + 1);
 }
 
+/* Forgotten is forgotten at once, and by an outage as well; a BMS that comes again begins anew. */
+static void
+test_forget (Fixture *f, gconstpointer data)
+{
+  g_autoptr (JkbHistoryBatch) batch = NULL;
+
+  jkb_history_begin_outage (f->history, g_get_monotonic_time ());
+  add (f, "garage_1", 5);
+  add (f, "garage_2", 3);
+  stop (f);
+  start (f);
+  add (f, "garage_1", 4);
+  g_assert_cmpuint (count (f), ==, 9);
+  jkb_history_forget (f->history, "garage_1");
+  g_assert_cmpuint (count (f), ==, 0);
+  add (f, "garage_1", 2);
+  g_assert_cmpuint (count (f), ==, 2);
+  g_assert_cmpuint (count_of (f, "garage_2"), ==, 3);
+  jkb_history_end_outage (f->history, g_get_monotonic_time ());
+  batch = read_missed (f);
+  g_assert_cmpuint (batch->samples->len, ==, 5);
+  stop (f);
+  start (f);
+  g_assert_cmpuint (count (f), ==, 2);
+}
+
+static void
+test_forget_while_off (Fixture *f, gconstpointer data)
+{
+  JkbHistoryConfig off = standard;
+
+  off.enabled = FALSE;
+  add (f, "garage_1", 5);
+  for (guint round = 0; round < 3; round++)
+    {
+      add (f, "garage_1", 5);
+      jkb_history_configure (f->history, &off);
+      for (guint i = 0; round == 1 && i < 100; i++)
+        {
+          g_usleep (1000);
+          g_main_context_iteration (NULL, FALSE);
+        }
+      jkb_history_forget (f->history, "garage_1");
+      g_assert_false (jkb_history_is_recording (f->history));
+      if (round == 2)
+        {
+          stop (f);
+          start (f);
+        }
+      jkb_history_configure (f->history, &standard);
+      g_assert_cmpuint (count_when_open (f), ==, 0);
+    }
+}
+
 /* Off stays off, though the thread ends later. */
 static void
 test_off (Fixture *f, gconstpointer data)
@@ -616,6 +670,8 @@ main (int argc, char **argv)
   ADD ("/history/damaged-files", test_damaged_files);
   ADD ("/history/off-and-on", test_off_and_on);
   ADD ("/history/off", test_off);
+  ADD ("/history/forget", test_forget);
+  ADD ("/history/forget-while-off", test_forget_while_off);
   ADD ("/history/damaged-pages", test_damaged_pages);
   ADD ("/history/each-page", test_each_page);
   ADD ("/history/link-in-path", test_link_in_path);
