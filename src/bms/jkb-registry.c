@@ -286,6 +286,14 @@ confirm (JkbRegistry *self, Candidate *candidate)
   g_signal_emit (self, signals[SIGNAL_ADDED], 0, bms);
 }
 
+static double
+offline_after (JkbRegistry *self, JkbBms *bms)
+{
+  const BusRule *rule = g_hash_table_lookup (self->bus_rules, jkb_bms_get_bus_name (bms));
+
+  return rule != NULL ? rule->offline_after : DEFAULT_OFFLINE_AFTER;
+}
+
 static void
 tell_live (JkbRegistry *self, JkbBms *bms, const JkbFrame *frame)
 {
@@ -303,7 +311,9 @@ feed_known (JkbRegistry *self, JkbBms *bms, const JkbFrame *frame)
     return;
   tell_live (self, bms, frame);
   g_hash_table_add (self->dirty, bms);
-  if (jkb_bms_set_online (bms, TRUE))
+  /* Settings alone, while no live frame is good, would bring it back for a moment each time. */
+  if (jkb_bms_get_deadline (bms, offline_after (self, bms)) > frame->monotonic_us
+      && jkb_bms_set_online (bms, TRUE))
     jkb_log (G_LOG_LEVEL_MESSAGE, jkb_bms_get_bus_name (bms), jkb_bms_get_id (bms), "online");
 }
 
@@ -380,14 +390,6 @@ jkb_registry_flush (JkbRegistry *self)
 }
 
 /* ---- time ---- */
-
-static double
-offline_after (JkbRegistry *self, JkbBms *bms)
-{
-  const BusRule *rule = g_hash_table_lookup (self->bus_rules, jkb_bms_get_bus_name (bms));
-
-  return rule != NULL ? rule->offline_after : DEFAULT_OFFLINE_AFTER;
-}
 
 static gint64
 save_when_due (JkbRegistry *self, gint64 monotonic_us)

@@ -210,7 +210,7 @@ one of two buses of a running daemon, or what surrounds it, and ends. Then all m
 
 - every BMS of both buses is online and was heard again, both links are up, MQTT is connected, without
   anybody's help; the time until then is in the table;
-- a subscriber has a new state of each BMS, and no state ever held a voltage that the BMS did not say,
+- a subscriber has a new state of each BMS, and no state ever held a number that the BMS did not say,
   nor one of another BMS;
 - the other bus lost nothing: its counters of errors, overruns and reconnections stand still;
 - the connection to the broker was not lost, unless the broker or the way to it was struck;

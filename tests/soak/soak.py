@@ -102,7 +102,7 @@ class Soak:
         sent = json.loads(self.rig.sim_b.command("stats").removeprefix("ok "))["frames"]
         return sent, sent - self.rig.get(bus_path("b"), "Bus", "FramesReceived")
 
-    def count_frames(self, before):
+    def count_frames(self, key, before):
         """@before: frame_gap() of then.  What is on its way just now is not lost."""
         end = time.monotonic() + 5
         while True:
@@ -111,7 +111,9 @@ class Soak:
                 break
             time.sleep(0.2)
         self.frames += sent - before[0]
-        self.frames_lost += max(0, gap - before[1] - 4)
+        if gap - before[1] > 4:
+            self.frames_lost += gap - before[1]
+            print(f"{key}: {gap - before[1]} frames lost; {self.rig.sim_b.command('stats')}", flush=True)
 
     def raise_alarm(self):
         """Returns how many alarm events there must be then."""
@@ -153,7 +155,7 @@ class Soak:
         self.recoveries.append(rig.strike(function, says, **options))
         latencies = self.wait_for_alarm(expected)
         if options.get("other_bus", True):
-            self.count_frames(gap)
+            self.count_frames(key, gap)
             if lane != "broker" and options.get("broker", True):
                 self.latencies += latencies  # no fault of others may delay this bus
         self.resident.append(rig.daemon.resident_kib())

@@ -254,6 +254,27 @@ test_back_only_on_sure_evidence (Fixture *f, gconstpointer unused)
   g_assert_true (jkb_bms_get_online (bms));
 }
 
+/* Its settings arrive, its live frames do not, or cannot be true: it is away, and stays so. */
+static void
+test_settings_do_not_bring_back (Fixture *f, gconstpointer unused)
+{
+  JkbBms *bms = make_known (f, 1, 100 * SECOND, SECOND);
+  JkbFrame settings = frame_at (JKB_FRAME_SETTINGS, 1, 0);
+
+  put32 (settings.data + 270, 1);
+  jkb_registry_tick (f->registry, 150 * SECOND);
+  g_assert_false (jkb_bms_get_online (bms));
+  for (int i = 0; i < 3; i++)
+    {
+      settings.monotonic_us = (151 + i) * SECOND;
+      feed (f, settings);
+      g_assert_cmpint (jkb_bms_get_monotonic (bms, JKB_GROUP_SETTINGS), ==, settings.monotonic_us);
+      g_assert_false (jkb_bms_get_online (bms));
+    }
+  feed (f, live_at (1, 160 * SECOND));
+  g_assert_true (jkb_bms_get_online (bms));
+}
+
 static void
 test_alarm_edges (Fixture *f, gconstpointer unused)
 {
@@ -460,6 +481,7 @@ main (int argc, char **argv)
   ADD ("offline-after", test_offline_after);
   ADD ("offline-by-measured-cycle", test_offline_by_measured_cycle);
   ADD ("back-only-on-sure-evidence", test_back_only_on_sure_evidence);
+  ADD ("settings-do-not-bring-back", test_settings_do_not_bring_back);
   ADD ("alarm-edges", test_alarm_edges);
   ADD ("alarm-within-one-flush", test_alarm_within_one_flush);
   ADD ("alarms-at-first-sight", test_alarms_at_first_sight);
