@@ -130,12 +130,14 @@ static void
 begin_get_history (JkbXmlCall *call, GVariant *parameters)
 {
   JkbHistory *history = jkb_daemon_get_history (jkb_xml_call_get_daemon (call));
+  const char *sender = g_dbus_method_invocation_get_sender (jkb_xml_call_get_invocation (call));
   guint64 from_us, to_us;
   const char *key;
   guint points;
 
   g_variant_get (parameters, "(&sttu)", &key, &from_us, &to_us, &points);
-  jkb_history_query_async (history, jkb_bms_get_id (jkb_xml_call_get_object (call)), key,
+  jkb_history_query_async (history, sender != NULL ? sender : "",
+                           jkb_bms_get_id (jkb_xml_call_get_object (call)), key,
                            (gint64) MIN (from_us, G_MAXINT64), (gint64) MIN (to_us, G_MAXINT64),
                            points, on_history, call);
 }

@@ -528,6 +528,8 @@ take_requests (JkbHistoryStore *self)
       JkbStoreMessage *next = (JkbStoreMessage *) message->node.next;
 
       take_request (self, message);
+      if (next != NULL && !atomic_load (&self->stop) && is_due (self))
+        commit (self); /* questions do not hold it up */
       message = next;
     }
 }

@@ -11,6 +11,7 @@
 
 #include "core/jkb-error.h"
 #include "core/jkb-log.h"
+#include "history/jkb-history-question.h"
 #include "history/jkb-history-store.h"
 
 #define JOURNAL_NAME "history.journal"
@@ -23,8 +24,11 @@
 /* From jkb_history_begin_stop() on: a service that is stopped is gone within 2 s. */
 #define STOP_US (1800 * G_TIME_SPAN_MILLISECOND)
 
-/* Questions that wait; each is answered in some 100 ms at most. */
+/* Questions that wait, of all and of one asker. One takes about a second of a slow processor for a
+ * year of a BMS. */
 #define MAX_WAITING 16
+#define MAX_WAITING_OF_ONE 4
+#define ASKER_KEY "jkb-asker"
 
 /* SQLite's log beside the database, which is bounded by its own settings. */
 #define LOG_BYTES (2 * 1000 * 1000)
@@ -489,6 +493,27 @@ ask (JkbHistory *self, GTask *task, JkbStoreMessage *message)
   jkb_history_store_send (self->store, message);
 }
 
+static guint
+count_waiting_of (JkbHistory *self, const char *asker)
+{
+  guint n = 0;
+
+  for (guint i = 0; i < self->waiting->len; i++)
+    if (g_strcmp0 (g_object_get_data (g_ptr_array_index (self->waiting, i), ASKER_KEY), asker) == 0)
+      n++;
+  return n;
+}
+
+static gboolean
+check_asker (JkbHistory *self, const char *asker, GError **error)
+{
+  if (count_waiting_of (self, asker) < MAX_WAITING_OF_ONE)
+    return TRUE;
+  g_set_error_literal (error, JKB_ERROR, JKB_ERROR_BUSY,
+                       "too many of your questions to the history wait; ask one after the other");
+  return FALSE;
+}
+
 static gboolean
 check_open (JkbHistory *self, GError **error)
 {
@@ -507,78 +532,19 @@ check_open (JkbHistory *self, GError **error)
   return FALSE;
 }
 
-static gboolean
-find_item (const char *key, JkbHistoryQuestion *question)
-{
-  char item_key[64];
-
-  for (JkbFieldId id = jkb_group_first (JKB_GROUP_LIVE); id < jkb_group_end (JKB_GROUP_LIVE); id++)
-    for (guint item = 0; jkb_fields[id].kind == JKB_KIND_LIST && item < JKB_MAX_CELLS; item++)
-      {
-        jkb_field_item_key (&jkb_fields[id], item, item_key, sizeof item_key);
-        if (strcmp (item_key, key) == 0)
-          {
-            question->field = id;
-            question->item = item;
-            return TRUE;
-          }
-      }
-  return FALSE;
-}
-
-static gboolean
-find_key (const char *key, JkbHistoryQuestion *question, GError **error)
-{
-  const JkbField *field = jkb_field_lookup (JKB_GROUP_LIVE, key);
-
-  if (field == NULL)
-    {
-      if (find_item (key, question))
-        return TRUE;
-      g_set_error_literal (error, JKB_ERROR, JKB_ERROR_NOT_FOUND,
-                           "There is no live value of that name: give a key of the Telemetry "
-                           "interface, such as total_voltage, or cell_voltage_1");
-      return FALSE;
-    }
-  question->field = jkb_field_id (field);
-  if (field->kind == JKB_KIND_NUMBER || field->kind == JKB_KIND_BOOL)
-    return TRUE;
-  g_set_error (error, JKB_ERROR, JKB_ERROR_INVALID_ARGUMENT,
-               field->kind == JKB_KIND_LIST ? "%s is a list: give one cell, such as cell_voltage_1"
-                                            : "%s is no number: its history cannot be asked for",
-               key);
-  return FALSE;
-}
-
-static gboolean
-make_question (const char *id, const char *key, gint64 from_us, gint64 to_us, guint points,
-               JkbHistoryQuestion *question, GError **error)
-{
-  if (from_us > to_us)
-    {
-      g_set_error_literal (error, JKB_ERROR, JKB_ERROR_INVALID_ARGUMENT,
-                           "from lies behind to: give the earlier time first");
-      return FALSE;
-    }
-  g_strlcpy (question->id, id, sizeof question->id);
-  question->from_us = from_us;
-  question->to_us = to_us;
-  question->points = points == 0 ? JKB_HISTORY_MAX_POINTS : MIN (points, JKB_HISTORY_MAX_POINTS);
-  return find_key (key, question, error);
-}
-
 void
-jkb_history_query_async (JkbHistory *self, const char *id, const char *key, gint64 from_us,
-                         gint64 to_us, guint points, GAsyncReadyCallback callback,
+jkb_history_query_async (JkbHistory *self, const char *asker, const char *id, const char *key,
+                         gint64 from_us, gint64 to_us, guint points, GAsyncReadyCallback callback,
                          gpointer user_data)
 {
   GTask *task = g_task_new (self, NULL, callback, user_data);
   JkbStoreMessage *message = jkb_store_message_new (JKB_STORE_POINTS);
   GError *error = NULL;
 
-  if (make_question (id, key, from_us, to_us, points, &message->question, &error)
-      && check_open (self, &error))
+  if (jkb_history_question_make (id, key, from_us, to_us, points, &message->question, &error)
+      && check_open (self, &error) && check_asker (self, asker, &error))
     {
+      g_object_set_data_full (G_OBJECT (task), ASKER_KEY, g_strdup (asker), g_free);
       ask (self, task, message);
       return;
     }

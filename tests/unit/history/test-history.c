@@ -89,7 +89,7 @@ ask_of (Fixture *f, const char *id, const char *key, gint64 from_us, gint64 to_u
 {
   g_autoptr (GAsyncResult) result = NULL;
 
-  jkb_history_query_async (f->history, id, key, from_us, to_us, 0, on_result, f);
+  jkb_history_query_async (f->history, ":1.1", id, key, from_us, to_us, 0, on_result, f);
   g_assert_null (f->result);
   wait_for_result (f);
   result = g_steal_pointer (&f->result);
@@ -239,7 +239,12 @@ test_many (Fixture *f, gconstpointer data)
   for (guint round = 0; round < 2; round++)
     {
       for (guint i = 0; i < 100; i++)
-        jkb_history_query_async (f->history, "garage_1", "total_voltage", 0, 1, 0, on_many, counts);
+        {
+          g_autofree char *asker = g_strdup_printf (":1.%u", i % 10);
+
+          jkb_history_query_async (f->history, asker, "garage_1", "total_voltage", 0, 1, 0, on_many,
+                                   counts);
+        }
       if (round == 1)
         jkb_history_stop (f->history);
       while (counts[0] + counts[1] < 100 * (round + 1))
@@ -289,8 +294,8 @@ test_off_and_on (Fixture *f, gconstpointer data)
   for (guint round = 1; round <= 3; round++)
     {
       for (guint i = 0; i < 16; i++)
-        jkb_history_query_async (f->history, "garage_1", "total_voltage", 0, G_MAXINT64, 0, on_many,
-                                 counts);
+        jkb_history_query_async (f->history, ":1.1", "garage_1", "total_voltage", 0, G_MAXINT64, 0,
+                                 on_many, counts);
       jkb_history_configure (f->history, &off);
       g_assert_false (jkb_history_is_recording (f->history));
       add (f, "garage_1", 1);
@@ -381,6 +386,22 @@ test_off (Fixture *f, gconstpointer data)
       g_assert_false (jkb_history_is_recording (f->history));
       g_usleep (5000);
     }
+}
+
+/* One that asks without end leaves places for others. */
+static void
+test_many_of_one (Fixture *f, gconstpointer data)
+{
+  guint counts[2] = { 0, 0 };
+
+  for (guint i = 0; i < 100; i++)
+    jkb_history_query_async (f->history, ":1.1", "garage_1", "total_voltage", 0, 1, 0, on_many,
+                             counts);
+  jkb_history_query_async (f->history, ":1.2", "garage_1", "total_voltage", 0, 1, 0, on_many,
+                           counts);
+  while (counts[0] + counts[1] < 101)
+    g_main_context_iteration (NULL, TRUE);
+  g_assert_cmpuint (counts[0], ==, 4 + 1);
 }
 
 /* ---- restarts ---- */
@@ -664,6 +685,7 @@ main (int argc, char **argv)
   ADD ("/history/refused", test_refused);
   ADD ("/history/every-number", test_every_number);
   ADD ("/history/many", test_many);
+  ADD ("/history/many-of-one", test_many_of_one);
   ADD ("/history/restart", test_restart);
   ADD ("/history/killed", test_killed);
   ADD ("/history/missed", test_missed);
