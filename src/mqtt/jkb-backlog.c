@@ -8,8 +8,7 @@
  */
 #include "mqtt/jkb-backlog.h"
 
-#define SETTLE_S 15 /* clients such as Home Assistant try again every 10 s */
-#define TICK_MS 20  /* with the next: 500 messages a second */
+#define TICK_MS 20 /* with the next: 500 messages a second */
 #define TICK_MESSAGES 10
 #define MAX_UNANSWERED 32
 #define BATCH_SAMPLES 100
@@ -282,13 +281,13 @@ jkb_backlog_pause (JkbBacklog *self)
 }
 
 void
-jkb_backlog_settle (JkbBacklog *self, gboolean others_are_late)
+jkb_backlog_settle (JkbBacklog *self, gboolean others_are_late, guint delay_ms)
 {
   if (!self->outage || self->settle_source != 0)
     return;
   if (!others_are_late)
     end_outage (self);
-  self->settle_source = g_timeout_add_seconds (SETTLE_S, on_settled, self);
+  self->settle_source = g_timeout_add (delay_ms, on_settled, self);
 }
 
 void

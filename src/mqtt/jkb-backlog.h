@@ -17,6 +17,9 @@ G_BEGIN_DECLS
 #define JKB_BACKLOG_BROKER_MARGIN_US (70 * G_USEC_PER_SEC)
 #define JKB_BACKLOG_RECEIVER_MARGIN_US (90 * G_USEC_PER_SEC)
 
+/* Until other clients are back: those such as Home Assistant try again every 10 s. */
+#define JKB_BACKLOG_SETTLE_MS 15000
+
 typedef struct _JkbBacklog JkbBacklog;
 
 /* @context: its link and configuration may change; outlives the backlog */
@@ -33,10 +36,12 @@ void jkb_backlog_pause (JkbBacklog *self);
  * jkb_backlog_settle:
  * @others_are_late: whether other clients need a moment longer, as after a restart of the broker
  *
- * The broker or Home Assistant is back: sending begins some seconds from now. The outage ends now,
- * or then when others are late. Nothing without an outage.
+ * @delay_ms: %JKB_BACKLOG_SETTLE_MS, but in tests
+ *
+ * The broker or Home Assistant is back: sending begins after @delay_ms. The outage ends now, or then
+ * when others are late. Nothing without an outage.
  */
-void jkb_backlog_settle (JkbBacklog *self, gboolean others_are_late);
+void jkb_backlog_settle (JkbBacklog *self, gboolean others_are_late, guint delay_ms);
 
 /* Nothing is sent until the next call says otherwise: all is being told anew. */
 void jkb_backlog_hold (JkbBacklog *self, gboolean hold);

@@ -189,7 +189,7 @@ on_connected (JkbMqtt *self)
   if (jkb_command_tier (jkb_mqtt_config (self)) != JKB_TIER_NONE)
     jkb_mqtt_listen_to_commands (self, TRUE);
   jkb_mqtt_begin_round (self);
-  jkb_backlog_settle (self->backlog, self->was_away);
+  jkb_backlog_settle (self->backlog, self->was_away, JKB_BACKLOG_SETTLE_MS);
   self->was_away = FALSE;
   if (self->bridge_source == 0)
     self->bridge_source = g_timeout_add_seconds (BRIDGE_STATE_S, on_bridge_timer, self);
@@ -236,7 +236,7 @@ on_birth (gpointer user_data)
 
   self->birth_source = 0;
   jkb_mqtt_begin_round (self);
-  jkb_backlog_settle (self->backlog, TRUE);
+  jkb_backlog_settle (self->backlog, TRUE, JKB_BACKLOG_SETTLE_MS);
   jkb_mqtt_link_flush (self->context.link);
   return G_SOURCE_REMOVE;
 }
