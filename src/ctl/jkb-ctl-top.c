@@ -18,7 +18,6 @@
 
 #define DRAW_MS 250
 #define CLOCK_MS 1000
-#define REFRESH_S 5
 #define PAGE 10
 
 typedef struct
@@ -46,19 +45,15 @@ draw_soon (Top *top, guint delay_ms)
     top->draw = g_timeout_add (delay_ms, on_draw, top);
 }
 
+/* What the daemon does not announce, as when a BMS was last heard, is asked for; the screen waits for
+ * the answers. */
 static gboolean
 on_clock (gpointer user_data)
-{
-  draw_soon (user_data, 0);
-  return G_SOURCE_CONTINUE;
-}
-
-static gboolean
-on_refresh (gpointer user_data)
 {
   Top *top = user_data;
 
   jkb_ctl_watch_refresh (top->watch);
+  draw_soon (top, DRAW_MS);
   return G_SOURCE_CONTINUE;
 }
 
@@ -133,7 +128,6 @@ run (Top *top)
   g_unix_signal_add (SIGWINCH, on_resize, top);
   g_unix_fd_add (STDIN_FILENO, G_IO_IN | G_IO_HUP | G_IO_ERR, on_input, top);
   g_timeout_add (CLOCK_MS, on_clock, top);
-  g_timeout_add_seconds (REFRESH_S, on_refresh, top);
   draw_soon (top, 0);
   g_main_loop_run (top->loop);
 }

@@ -195,6 +195,18 @@ class ScreenTest(Base):
         self.mock.change("garage_0", "Telemetry", {"Current": jkbmock.double(33.5)})
         terminal.wait_for("33.50 A")
 
+    def test_age_is_asked_for(self):
+        """The daemon does not announce when a BMS was last heard."""
+        self.start_mock(1)
+        terminal = self.open(80, 24)
+        terminal.wait_for("Alarms:")
+        begin = time.monotonic()
+        for minutes in (20, 30, 40, 50):
+            self.mock.objects[f"{jkbtest.ROOT}/bms/garage_0"]["Bms"]["LastSeen"] = (
+                jkbmock.GLib.Variant("t", int((time.time() - 60 * minutes) * 1e6)))
+            terminal.wait_for(f"{minutes} min", 10 * jkbtest.FACTOR)
+        self.assertLess(time.monotonic() - begin, 12 * jkbtest.FACTOR)
+
     def test_unknown(self):
         self.mock.add_bms("garage", 0, live=False, settings=False, info=False, age=None)
         self.enter(self.mock)
