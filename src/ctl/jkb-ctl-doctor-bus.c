@@ -18,6 +18,7 @@
 
 #define CALL_MS 5000
 #define GATEWAY_S 0.5
+#define DRAIN_S 1 /* for what is still in the pipe; the daemon closes its end behind it */
 
 static void
 count_bus (JkbCtlHeard *heard, const JkbCtlObject *bus, int sign)
@@ -121,6 +122,7 @@ hear_along (JkbCtl *ctl, const JkbCtlObject *bus, double seconds, JkbCtlFinding 
   hearing = jkb_ctl_hearing_new (JKB_TIMING_UNKNOWN);
   read_until (fd, hearing, g_get_monotonic_time () + (gint64) (seconds * G_USEC_PER_SEC));
   jkb_ctl_call (ctl, bus->path, "Bus", "StopCapture", NULL, 0, NULL);
+  read_until (fd, hearing, g_get_monotonic_time () + DRAIN_S * G_USEC_PER_SEC);
   close (fd);
   jkb_ctl_hearing_end (hearing);
   finding->verdict = jkb_ctl_hearing_judge (hearing, &finding->heard);
@@ -182,7 +184,12 @@ daemons_opinion (const JkbCtlObject *bus)
   const char *error = jkb_ctl_object_text (bus, "Bus", "LastError");
   const char *reason = jkb_ctl_object_text (bus, "Bus", "HealthReason");
 
-  return g_strdup (error != NULL && *error != '\0' ? error : reason);
+  if (error != NULL && *error != '\0')
+    return g_strdup (error);
+  /* Translators: what the daemon itself says of the health of a bus, in English */
+  return reason != NULL && *reason != '\0'
+             ? g_strdup_printf (_("The daemon's own counters: %s"), reason)
+             : NULL;
 }
 
 JkbCtlFinding

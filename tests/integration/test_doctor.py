@@ -337,6 +337,8 @@ class DaemonTest(Base):
         self.assertIn("/dev/ttyUSB77 is not there", found["notthere"]["detail"])
         text = jkbtest.ctl("doctor", "collision", "--time", "1", bus=self.bus, status=1)
         self.assertIn("It is address 2.", text)
+        text = jkbtest.ctl("doctor", "inverted", "--time", "1", bus=self.bus, status=1)
+        self.assertRegex(text, r"(?m)^The daemon's own counters: \w")
         self.without_rights()
 
     def without_rights(self):
