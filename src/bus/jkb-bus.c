@@ -335,8 +335,8 @@ jkb_bus_snapshot_saved (JkbBus *self, guint address, gboolean saved)
 }
 
 /* As the reader told last; the poller, which knows better, says the same when it comes to it. */
-gboolean
-jkb_bus_check_writable (JkbBus *self, GError **error)
+static gboolean
+check_may_send (JkbBus *self, const char *listen_only, const char *other_master, GError **error)
 {
   if (!self->running || self->status.state != JKB_LINK_UP)
     g_set_error (error, JKB_ERROR, JKB_ERROR_OFFLINE, "The link to bus %s is down; %s",
@@ -345,9 +345,9 @@ jkb_bus_check_writable (JkbBus *self, GError **error)
   else if (self->status.role == JKB_ROLE_POLLING)
     return TRUE;
   else if (self->config->mode == JKB_MODE_LISTEN || self->klass->recorded)
-    g_set_error_literal (error, JKB_ERROR, JKB_ERROR_READ_ONLY, JKB_LISTEN_ONLY_TEXT);
+    g_set_error_literal (error, JKB_ERROR, JKB_ERROR_READ_ONLY, listen_only);
   else if (self->status.heard_foreign)
-    g_set_error_literal (error, JKB_ERROR, JKB_ERROR_READ_ONLY, JKB_OTHER_MASTER_TEXT);
+    g_set_error_literal (error, JKB_ERROR, JKB_ERROR_READ_ONLY, other_master);
   else
     g_set_error (error, JKB_ERROR, JKB_ERROR_BUSY,
                  "Bus %s is listened to first, for %g s or somewhat more; try again then",
@@ -356,9 +356,21 @@ jkb_bus_check_writable (JkbBus *self, GError **error)
 }
 
 gboolean
+jkb_bus_check_writable (JkbBus *self, GError **error)
+{
+  return check_may_send (self, JKB_LISTEN_ONLY_TEXT, JKB_OTHER_MASTER_TEXT, error);
+}
+
+static gboolean
+check_may_ask (JkbBus *self, GError **error)
+{
+  return check_may_send (self, JKB_LISTEN_ONLY_ASK_TEXT, JKB_OTHER_MASTER_ASK_TEXT, error);
+}
+
+gboolean
 jkb_bus_scan (JkbBus *self, GError **error)
 {
-  if (!jkb_bus_check_writable (self, error))
+  if (!check_may_ask (self, error))
     return FALSE;
   jkb_talker_scan (jkb_reader_get_talker (self->reader));
   jkb_reader_wake_talker (self->reader);
@@ -368,7 +380,7 @@ jkb_bus_scan (JkbBus *self, GError **error)
 gboolean
 jkb_bus_refresh (JkbBus *self, guint address, GError **error)
 {
-  if (!jkb_bus_check_writable (self, error))
+  if (!check_may_ask (self, error))
     return FALSE;
   jkb_talker_refresh (jkb_reader_get_talker (self->reader), address);
   jkb_reader_wake_talker (self->reader);

@@ -44,6 +44,14 @@ typedef enum
   "This bus is only listened to (mode=listen), so nothing is sent here; set mode=auto, or connect " \
   "to the RS485-1 port of the BMS to write its settings"
 
+/* Why no BMS is asked here. */
+#define JKB_OTHER_MASTER_ASK_TEXT                                                                  \
+  "Another master polls this bus, so nothing may be sent here; the BMS that it asks are found "    \
+  "by listening"
+#define JKB_LISTEN_ONLY_ASK_TEXT                                                                   \
+  "This bus is only listened to (mode=listen), so nothing is sent here; set mode=auto to have "  \
+  "its BMS asked"
+
 typedef struct _JkbPoller JkbPoller;
 
 JkbPoller *jkb_poller_new (const JkbPollerConfig *config);

@@ -106,7 +106,7 @@ class Polling(jkbtest.Case):
         with self.assertRaises(Exception) as caught:
             self.client.call(BUS, "Bus", "Scan")
         self.assertEqual(caught.exception.name, f"{NAME}.Error.ReadOnly")
-        self.assertIn("RS485-1", caught.exception.text)
+        self.assertIn("mode=auto to have its BMS asked", caught.exception.text)
 
     def test_two_daemons_settle_on_one_poller(self):
         self.begin("--bms", "1,2", tcp=True, poll_interval=0.5, addresses="1,2")
