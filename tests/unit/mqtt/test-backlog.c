@@ -171,8 +171,9 @@ test_unanswered (Fixture *f, gconstpointer unused)
 static void
 test_resume (Fixture *f, gconstpointer unused)
 {
-  run_until (f, 120, TRUE);
-  run (f, 100, FALSE); /* some more, which nobody acknowledges */
+  run_until (f, 180, TRUE);
+  run (f, 150, FALSE); /* to the end of the second batch, which nobody acknowledges */
+  g_assert_cmpuint (f->payloads->len, >, 200);
   disconnect_broker (f);
   jkb_backlog_begin_outage (f->backlog, g_get_monotonic_time ());
   g_ptr_array_set_size (f->payloads, 0);
