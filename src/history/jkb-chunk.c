@@ -132,7 +132,7 @@ gboolean
 jkb_chunk_unpack (gconstpointer bytes, gsize n_bytes, gint64 shift_us, JkbChunkFunc func,
                   gpointer user_data, gboolean *stopped, GError **error)
 {
-  gboolean unused, good = FALSE;
+  gboolean unused = FALSE, good = FALSE;
   z_stream stream = { 0 };
 
   stopped = stopped != NULL ? stopped : &unused;
