@@ -6,7 +6,7 @@
 # and then for a while (scripts/coverage.sh [SECONDS], default 20), and prints the lines reached of
 # each file of src/wire and of the configuration parser.  Fails below 95 % and 90 %.  What they find
 # on the way is kept in build/coverage/corpus, and used the next time.
-set -eu
+set -eu -o pipefail
 cd "$(dirname "$0")/.."
 seconds=${1:-20}
 dir=build/coverage
@@ -20,7 +20,7 @@ if [ ! -f $dir/build.ninja ]; then
     "-Dc_args=$flags" "-Dc_link_args=$flags" >/dev/null
 fi
 mapfile -t targets < <(sed -n 's/^build \(tests\/fuzz\/fuzz-[a-z]*\): .*/\1/p' $dir/build.ninja)
-ninja -C $dir "${targets[@]}" | grep -v '^\[' || [ "${PIPESTATUS[0]}" = 0 ]
+ninja -C $dir "${targets[@]}" | { grep -v '^\[' || true; }
 
 rm -rf $dir/profiles
 mkdir -p $dir/profiles
