@@ -318,6 +318,31 @@ class Strangers(jkbtest.Case):
         self.assertEqual([topic for topic in self.seen.topics() if topic.endswith("/result")], [])
         self.assertNotIn("/set/", "".join(re.findall(r"SUBSCRIBE.*", self.broker.log)))
 
+class Links(jkbtest.Case):
+
+    def test_links_in_the_state_directory(self):
+        """Whoever could put a link there cannot make the daemon write, or open, what it points to."""
+        victim = self.write("victim", "precious")
+        state = self.path("state")
+        os.mkdir(state, 0o700)
+        names = ("overrides.conf", "mqtt-password", "known-bms.ini", "history.sqlite", "history.journal")
+        for name in names:
+            os.symlink(victim, os.path.join(state, name))
+        bus = self.enter(jkbtest.PrivateBus())
+        sim = self.enter(jkbtest.Sim("--bms", "0,1", "--master", "--rate", "line", tcp=True))
+        daemon = self.enter(jkbtest.Daemon(sim.config("garage"), bus=bus, state_dir=state))
+        client = bus.client()
+        jkbtest.wait_until(lambda: client.bms() == ["garage_0", "garage_1"], 20)
+        client.set(ROOT, "Manager", "LogLevel", ("s", "debug"))
+        client.call(f"{ROOT}/mqtt", "Mqtt", "SetPassword", "(s)", "secret")
+        daemon.stop()
+        with open(victim, encoding="utf-8") as file:
+            self.assertEqual(file.read(), "precious")
+        for name in names[:3]:
+            self.assertFalse(os.path.islink(os.path.join(state, name)), name)
+        self.assertIn("history", daemon.log)
+        self.assertNotIn("precious", daemon.log)
+
 
 if __name__ == "__main__":
     jkbtest.main()
