@@ -230,7 +230,7 @@ main (int argc, char **argv)
 {
   g_autoptr(GPtrArray) interfaces
     = g_ptr_array_new_with_free_func ((GDestroyNotify) g_dbus_interface_info_unref);
-  FILE *file = argc > 1 ? fopen (argv[1], "r") : NULL;
+  FILE *file;
   gboolean good;
 
   for (int i = 2; i < argc; i++)
@@ -244,6 +244,7 @@ main (int argc, char **argv)
         }
       g_ptr_array_add (interfaces, info);
     }
+  file = argc > 1 ? fopen (argv[1], "r") : NULL;
   if (file == NULL)
     {
       fprintf (stderr, "usage: %s FILE XML…\n", argv[0]);
