@@ -141,6 +141,13 @@ jkb_journal_fill (JkbJournal *self)
   return jkb_journal_head (self) - tail;
 }
 
+/* So far from both ends that sums and differences of a few of them do not overflow. */
+static gboolean
+is_time (gint64 time_us)
+{
+  return time_us > -(G_GINT64_CONSTANT (1) << 58) && time_us < G_GINT64_CONSTANT (1) << 58;
+}
+
 /* Whether what lies at @position can be a record of a journal that ends at @head. */
 static gboolean
 is_good (const JkbRecord *record, guint32 position, guint32 head)
@@ -155,6 +162,7 @@ is_good (const JkbRecord *record, guint32 position, guint32 head)
   return record->size
              == (record->kind == JKB_RECORD_SAMPLE ? sizeof *record : JKB_RECORD_CONTROL_SIZE)
          && record->check == check_of (record, record->size)
+         && is_time (record->from_us) && is_time (record->to_us)
          && memchr (record->id, '\0', sizeof record->id) != NULL;
 }
 

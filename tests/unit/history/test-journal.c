@@ -242,6 +242,20 @@ test_damaged_record (Fixture *fixture, gconstpointer data)
   g_assert_cmpuint (take_all (fixture->journal, &next), ==, 1);
 }
 
+/* Its check is right, but nobody can reckon with such a time. */
+static void
+test_time_beyond_all (Fixture *fixture, gconstpointer data)
+{
+  gint64 next = 0;
+
+  for (gint64 i = 0; i < 3; i++)
+    push (fixture->journal, i);
+  push (fixture->journal, G_MININT64 + 3);
+  reopen (fixture);
+  g_assert_true (was_set_aside (fixture));
+  g_assert_cmpuint (take_all (fixture->journal, &next), ==, 3);
+}
+
 typedef struct
 {
   const char *name;
@@ -411,6 +425,7 @@ main (int argc, char **argv)
   ADD ("/journal/private-and-locked", test_file_is_private_and_locked);
   ADD ("/journal/torn", test_torn);
   ADD ("/journal/damaged-record", test_damaged_record);
+  ADD ("/journal/time-beyond-all", test_time_beyond_all);
   for (guint i = 0; i < G_N_ELEMENTS (headers); i++)
     g_test_add (headers[i].name, Fixture, &headers[i], set_up, test_bad_header, tear_down);
   ADD ("/journal/any-byte", test_any_byte);
