@@ -249,13 +249,39 @@ check_kind (int fd, GError **error)
   return FALSE;
 }
 
+static char *
+read_all (int fd, gsize *length, GError **error)
+{
+  g_autofree char *text = g_malloc (JKB_CONFIG_MAX_SIZE + 1);
+  gssize n = 1;
+
+  while (n > 0 && *length <= JKB_CONFIG_MAX_SIZE)
+    {
+      n = read (fd, text + *length, JKB_CONFIG_MAX_SIZE + 1 - *length);
+      *length += MAX (n, 0);
+    }
+  if (n < 0)
+    {
+      int errsv = errno;
+
+      g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (errsv), "cannot be read: %s",
+                   g_strerror (errsv));
+      return NULL;
+    }
+  if (*length <= JKB_CONFIG_MAX_SIZE)
+    return g_steal_pointer (&text);
+  g_set_error (error, JKB_ERROR, JKB_ERROR_OUT_OF_RANGE,
+               "the file is larger than %d KiB; split it or name the right one",
+               JKB_CONFIG_MAX_SIZE / 1024);
+  return NULL;
+}
+
 char *
 jkb_config_read (const char *file, gsize *length, GError **error)
 {
   int fd = open (file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   int errsv = errno;
-  g_autofree char *text = NULL;
-  gssize n = 1;
+  char *text;
 
   *length = 0;
   if (fd < 0)
@@ -264,25 +290,7 @@ jkb_config_read (const char *file, gsize *length, GError **error)
                    g_strerror (errsv));
       return NULL;
     }
-  if (check_kind (fd, error))
-    {
-      text = g_malloc (JKB_CONFIG_MAX_SIZE + 1);
-      while (n > 0 && *length <= JKB_CONFIG_MAX_SIZE)
-        {
-          n = read (fd, text + *length, JKB_CONFIG_MAX_SIZE + 1 - *length);
-          *length += MAX (n, 0);
-        }
-      errsv = errno;
-      if (n < 0)
-        g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (errsv), "cannot be read: %s",
-                     g_strerror (errsv));
-      else if (*length > JKB_CONFIG_MAX_SIZE)
-        g_set_error (error, JKB_ERROR, JKB_ERROR_OUT_OF_RANGE,
-                     "the file is larger than %d KiB; split it or name the right one",
-                     JKB_CONFIG_MAX_SIZE / 1024);
-      if (n < 0 || *length > JKB_CONFIG_MAX_SIZE)
-        g_clear_pointer (&text, g_free);
-    }
+  text = check_kind (fd, error) ? read_all (fd, length, error) : NULL;
   close (fd);
-  return g_steal_pointer (&text);
+  return text;
 }
