@@ -40,7 +40,11 @@ jkb_ctl_connect (JkbCtl *ctl, GError **error)
     ctl->connection = connect_to_address (address, &reason);
   if (ctl->connection != NULL)
     return TRUE;
-  g_set_error (error, JKB_CTL_ERROR, JKB_CTL_FAILED, _("cannot reach the D-Bus daemon: %s"),
+  g_set_error (error, JKB_CTL_ERROR, JKB_CTL_FAILED,
+               ctl->bus_type == G_BUS_TYPE_NONE
+                 ? _("cannot reach the D-Bus daemon: %s")
+                 : _("cannot reach the D-Bus daemon: %s; name another one with --bus-address or "
+                     "JKBMSD_BUS_ADDRESS"),
                reason->message);
   return FALSE;
 }
