@@ -282,7 +282,7 @@ run (JkbCtl *ctl, const char *name, const char *key, const Wishes *wishes)
   const JkbCtlBms *bms = NULL;
 
   if (series.field == NULL)
-    return jkb_ctl_key_fail (key);
+    return jkb_ctl_key_fail (key, JKB_GROUP_LIVE + 1);
   if (check_field (series.field, key, &error) && parse_range (wishes, &series, &error))
     bms = jkb_ctl_fetch_bms (ctl, name, &model, &error);
   if (bms == NULL || !ask (ctl, bms, key, wishes, &series, &error))

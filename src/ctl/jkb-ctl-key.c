@@ -45,16 +45,37 @@ jkb_ctl_key_find_item (const char *key, guint *item)
   return NULL;
 }
 
+/* What people call values that have longer keys, or many keys that hold the word. */
+static const char *
+key_of_nickname (const char *key)
+{
+  static const struct
+  {
+    const char *nickname;
+    JkbFieldId id;
+  } nicknames[] = { { "soc", JKB_FIELD_STATE_OF_CHARGE },
+                    { "soh", JKB_FIELD_STATE_OF_HEALTH },
+                    { "voltage", JKB_FIELD_TOTAL_VOLTAGE },
+                    { "temperature", JKB_FIELD_TEMPERATURE_SENSOR_1 } };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (nicknames); i++)
+    if (g_ascii_strcasecmp (key, nicknames[i].nickname) == 0)
+      return jkb_fields[nicknames[i].id].key;
+  return NULL;
+}
+
 /* The key that was meant: mistyped, or only a part of it given. */
 static const char *
-guess_key (const char *key)
+guess_key (const char *key, guint n_groups)
 {
   const char *words[JKB_N_FIELDS + 1] = { NULL };
-  const char *guess;
+  const char *guess = key_of_nickname (key);
+  JkbFieldId end = jkb_group_end (n_groups - 1);
 
-  for (JkbFieldId id = 0; id < JKB_N_FIELDS; id++)
+  for (JkbFieldId id = 0; id < end; id++)
     words[id] = jkb_fields[id].key;
-  guess = jkb_suggest (key, words);
+  if (guess == NULL)
+    guess = jkb_suggest (key, words);
   for (guint i = 0; guess == NULL && *key != '\0' && words[i] != NULL; i++)
     if (strstr (words[i], key) != NULL)
       guess = words[i];
@@ -62,9 +83,9 @@ guess_key (const char *key)
 }
 
 int
-jkb_ctl_key_fail (const char *key)
+jkb_ctl_key_fail (const char *key, guint n_groups)
 {
-  const char *guess = guess_key (key);
+  const char *guess = guess_key (key, n_groups);
 
   if (guess != NULL)
     g_printerr (_("jkbmsctl: there is no key “%s”; did you mean “%s”?\n"), key, guess);

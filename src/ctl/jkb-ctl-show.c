@@ -452,7 +452,7 @@ jkb_ctl_verb_get (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv)
   if (bms == NULL)
     return jkb_ctl_fail (ctl, error);
   if (!append_value (out, bms, argv[1]))
-    return jkb_ctl_key_fail (argv[1]);
+    return jkb_ctl_key_fail (argv[1], JKB_N_GROUPS);
   puts (out->str);
   return JKB_CTL_OK;
 }

@@ -86,6 +86,8 @@ class HistoryTest(test_ctl.Base):
     def test_wrong_usage(self):
         for pattern, *arguments in (
                 ("did you mean “total_voltage”", "garage_1", "total_voltag"),
+                ("did you mean “state_of_charge”", "garage_1", "soc"),
+                ("there is no key “smart_sleep_voltag”; “jkbmsctl", "garage_1", "smart_sleep_voltag"),
                 ("there is no key", "garage_1", "cell_voltage_33"),
                 ("not a live value", "garage_1", "charging_switch"),
                 ("such as cell_voltage_1", "garage_1", "cell_voltages"),
