@@ -153,7 +153,7 @@ gboolean
 jkb_form_bus_name (const char *text, GError **error)
 {
   return (is_small_alnum (text, 16) && g_ascii_islower (text[0]))
-         || fail (error, "is not a small letter with up to 15 small letters and digits behind it");
+         || fail (error, "must begin with a small letter, then only a-z and 0-9, 16 at most");
 }
 
 gboolean

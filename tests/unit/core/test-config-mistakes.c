@@ -70,11 +70,11 @@ static const Case cases[] = {
   { "group-takes-no-name", E, "[mqtt main]\nuri=mqtt://broker\n",
     "1: [mqtt main] takes no name; write [mqtt]" },
   { "capital-bus", E, "[bus Garage]\nuri=tcp:gateway:502\n",
-    "1: [bus Garage]: the name is not a small letter with up to 15 small letters and digits behind "
-    "it; write, for example, [bus garage]" },
+    "1: [bus Garage]: the name must begin with a small letter, then only a-z and 0-9, 16 at most; "
+    "write, for example, [bus garage]" },
   { "long-bus", E, "[bus abcdefghijklmnopq]\nuri=tcp:gateway:502\n",
-    "1: [bus abcdefghijklmnopq]: the name is not a small letter with up to 15 small letters and "
-    "digits behind it; write, for example, [bus garage]" },
+    "1: [bus abcdefghijklmnopq]: the name must begin with a small letter, then only a-z and 0-9, 16 "
+    "at most; write, for example, [bus garage]" },
   { "bms-id", E, "[bms garage]\nname=Left\n",
     "1: [bms garage]: the name is not BUS_ADDRESS, the name of a bus and an address 0..15, such as "
     "garage_1; write, for example, [bms garage_1]" },
@@ -82,8 +82,8 @@ static const Case cases[] = {
     "3: [bms garage_16]: the name is not BUS_ADDRESS, the name of a bus and an address 0..15, such "
     "as garage_1; write, for example, [bms garage_1]" },
   { "bank-name", E, "[bank my-house]\nrequire=all\n",
-    "1: [bank my-house]: the name is not a small letter with up to 15 small letters and digits "
-    "behind it; write, for example, [bank garage]" },
+    "1: [bank my-house]: the name must begin with a small letter, then only a-z and 0-9, 16 at most; "
+    "write, for example, [bank garage]" },
 
   /* values */
   { "no-value", E, BUS "baud=\n",
