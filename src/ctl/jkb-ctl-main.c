@@ -144,10 +144,26 @@ main_context (JkbCtl *ctl, gboolean *version)
   return context;
 }
 
+/* "bus lst": the verb of a group that was meant. */
+static const char *
+guess_in_group (const char *group, const char *word)
+{
+  const char *words[G_N_ELEMENTS (verbs) + 1] = { NULL };
+  gsize n = strlen (group), n_words = 0;
+  const char *guess;
+
+  for (gsize i = 0; i < G_N_ELEMENTS (verbs); i++)
+    if (strncmp (verbs[i].name, group, n) == 0 && verbs[i].name[n] == ' ')
+      words[n_words++] = verbs[i].name + n + 1;
+  guess = jkb_suggest (word, words);
+  return guess != NULL ? guess - n - 1 : NULL;
+}
+
 static int
 unknown_verb (int argc, char **argv)
 {
   g_autoptr(GString) group = g_string_new (NULL);
+  g_autofree char *two = argc > 1 ? g_strconcat (argv[0], " ", argv[1], NULL) : NULL;
   const char *words[G_N_ELEMENTS (verbs) + 1] = { NULL };
   const char *guess;
 
@@ -164,10 +180,22 @@ unknown_verb (int argc, char **argv)
       g_print (_("Verbs:%s\n"), group->str);
       return JKB_CTL_OK;
     }
+  else if (two != NULL && (guess = guess_in_group (argv[0], argv[1])) != NULL)
+    g_printerr (_("jkbmsctl: there is no verb “%s”; did you mean “%s”?\n"), two, guess);
   else
     g_printerr (_("jkbmsctl: “%s” needs one of its verbs (see “jkbmsctl %s --help”)\n"), argv[0],
                 argv[0]);
   return JKB_CTL_USAGE;
+}
+
+/* "help VERB" is "VERB --help". */
+static void
+turn_help (int argc, char **argv)
+{
+  if (argc < 2 || strcmp (argv[1], "help") != 0)
+    return;
+  memmove (argv + 1, argv + 2, sizeof (char *) * (argc - 2));
+  argv[argc - 1] = (char *) "--help";
 }
 
 /* Everything printed is UTF-8 or the locale's own; "C" alone says only that nobody chose. Translators
@@ -204,6 +232,7 @@ main (int argc, char **argv)
       ctl->bus_type = G_BUS_TYPE_NONE;
       ctl->address = g_strdup (address);
     }
+  turn_help (argc, argv);
   context = main_context (ctl, &version);
   if (!g_option_context_parse (context, &argc, &argv, &error))
     return jkb_ctl_fail_usage (error->message);

@@ -139,6 +139,13 @@ class HelpTest(Base):
     def test_groups_explain_themselves(self):
         self.assertIn("bus list", self.ok("bus", "--help"))
 
+    def test_help_is_a_word_too(self):
+        for words in ([], ["list"], ["bus"], ["bus", "list"]):
+            self.assertEqual(self.ok("help", *words), self.ok(*words, "--help"), words)
+        self.fails(2, "did you mean “bus list”", "bus", "lst")
+        self.fails(2, "did you mean “config show”", "config", "shw")
+        self.fails(2, "needs one of its verbs", "bus", "frobnicate")
+
     def test_version(self):
         self.assertRegex(self.ok("--version"), r"\Ajkbmsctl \d+\.\d+\.\d+\n\Z")
 
@@ -165,6 +172,10 @@ class UsageTest(Base):
         status, out, err = ctl(None, "--bus-address", "unix:path=/nowhere/at/all", "list")
         self.assertEqual((status, out), (1, ""))
         self.assertIn("cannot reach the D-Bus daemon", err)
+        status, out, err = ctl(None, "list",
+                               env={"DBUS_SYSTEM_BUS_ADDRESS": "unix:path=/nowhere/at/all"})
+        self.assertEqual((status, out), (1, ""))
+        self.assertIn("--bus-address or JKBMSD_BUS_ADDRESS", err)
 
     def test_a_bus_option_may_stand_anywhere(self):
         self.start_mock()
@@ -229,6 +240,9 @@ class GetTest(Base):
             self.assertEqual(self.ok("get", "garage_2", key), "unknown\n")
         self.assertEqual(self.ok("get", "garage_2", "cell_voltage_2"), "unknown\n")
         self.fails(2, "did you mean “total_voltage”", "get", "garage_1", "total_voltag")
+        for nickname, key in (("soc", "state_of_charge"), ("soh", "state_of_health"),
+                              ("voltage", "total_voltage"), ("Temperature", "temperature_sensor_1")):
+            self.fails(2, f"did you mean “{key}”", "get", "garage_1", nickname)
         for key in ("frob", "", "settings.current", "live.", "."):
             self.fails(2, "no key", "get", "garage_1", key)
 
