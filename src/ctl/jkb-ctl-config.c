@@ -13,6 +13,7 @@
 #include "ctl/jkb-ctl-client.h"
 #include "ctl/jkb-ctl-json.h"
 #include "ctl/jkb-ctl-print.h"
+#include "ctl/jkb-ctl-question.h"
 #include "wire/jkb-text.h"
 
 /* Writing the overlay may have to wait for a slow card. */
@@ -248,20 +249,64 @@ join_group (int *argc, char ***argv)
   return g_strdup ((*argv)[-1]);
 }
 
+/* "mqtt interval, bus garage baud": what @only (all: empty) and @key (all: NULL) have from run time.
+ * What cannot be read is not told; the daemon decides. */
+static char *
+changed_at_run_time (JkbCtl *ctl, const char *only, const char *key)
+{
+  g_autoptr(GPtrArray) groups = fetch_groups (ctl, TRUE, NULL);
+  g_autoptr(GString) out = g_string_new (NULL);
+
+  for (guint i = 0; groups != NULL && i < groups->len; i++)
+    {
+      const Group *group = groups->pdata[i];
+      g_autoptr(GPtrArray) keys = keys_of (group);
+
+      for (guint j = 0; j < keys->len; j++)
+        if ((*only == '\0' || strcmp (only, group->group) == 0)
+            && (key == NULL || strcmp (key, keys->pdata[j]) == 0)
+            && g_strcmp0 (lookup (group->origins, keys->pdata[j]), "runtime") == 0)
+          g_string_append_printf (out, "%s%s %s", out->len > 0 ? ", " : "", group->group,
+                                  (const char *) keys->pdata[j]);
+    }
+  return jkb_ctl_text_safe (out->str);
+}
+
+static gboolean
+ask_to_reset_all (const char *changed, int *status)
+{
+  /* Translators: groups and keys of the configuration */
+  g_autofree char *question
+    = g_strdup_printf (_("Drop everything that was changed at run time (%s)?"), changed);
+
+  return jkb_ctl_question (question, status);
+}
+
 int
 jkb_ctl_verb_config_reset (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv)
 {
+  gboolean yes = FALSE;
+  const GOptionEntry options[]
+    = { { "yes", 'y', 0, G_OPTION_ARG_NONE, &yes, N_("Do not ask"), NULL }, { NULL } };
   g_autoptr(GError) error = NULL;
   g_autofree char *group = NULL;
+  g_autofree char *changed = NULL;
   int status;
 
-  if (!jkb_ctl_parse (ctl, verb, NULL, &argc, &argv, &status))
+  if (!jkb_ctl_parse (ctl, verb, options, &argc, &argv, &status))
     return status;
   group = join_group (&argc, &argv);
   if (argc > 1)
     return jkb_ctl_fail_usage (_("a group and a key are enough; see “jkbmsctl config show”"));
+  if (!jkb_ctl_connect (ctl, &error))
+    return jkb_ctl_fail (ctl, error);
+  changed = changed_at_run_time (ctl, group, argc > 0 ? argv[0] : NULL);
+  if (*group == '\0' && *changed != '\0' && !yes && !ask_to_reset_all (changed, &status))
+    return status;
   if (!jkb_ctl_call (ctl, JKB_CTL_ROOT_PATH, "Manager", "ResetConfig",
                      g_variant_new ("(ss)", group, argc > 0 ? argv[0] : ""), RESET_MS, &error))
     return jkb_ctl_fail (ctl, error);
+  if (*changed != '\0')
+    g_print (_("Dropped: %s\n"), changed);
   return JKB_CTL_OK;
 }

@@ -90,7 +90,7 @@ class Test(jkbtest.Case):
             self.assertEqual(nobody(*arguments).returncode, 0, arguments)
         for arguments in (["bus", "add", "shed", self.shed.uri], ["bus", "set", "garage", "poll-interval=5"],
                           ["bus", "remove", "garage"], ["mqtt", "set", "interval=9"],
-                          ["config", "reset"], ["forget", "garage_1"], ["capture", "garage", "x.bin"],
+                          ["config", "reset", "--yes"], ["forget", "garage_1"], ["capture", "garage", "x.bin"],
                           ["bus", "scan", "garage"]):
             with self.subTest(arguments):
                 done = nobody(*arguments)
@@ -104,11 +104,12 @@ class Test(jkbtest.Case):
         value, origin = self.origin("bus garage", "offline-after")
         self.assertEqual(origin, "default")
         self.assertRegex(self.origin("bus garage", "uri")[1], r"jkbmsd\.conf:\d+$")
-        for reset in (["bus", "garage", "offline-after"], ["bus garage"], []):
+        for reset in (["bus", "garage", "offline-after"], ["bus garage"], ["--yes"]):
             self.ctl("bus", "set", "garage", "offline-after=40")
             self.assertEqual(self.origin("bus garage", "offline-after"), ("40", "runtime"))
-            self.ctl("config", "reset", *reset)
+            self.assertEqual(self.ctl("config", "reset", *reset), "Dropped: bus garage offline-after\n")
             self.assertEqual(self.origin("bus garage", "offline-after"), (value, "default"))
+        self.assertEqual(self.ctl("config", "reset"), "")
         self.ctl("config", "reset", "bus nothing", status=3)
 
     def test_mqtt(self):

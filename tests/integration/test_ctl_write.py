@@ -429,6 +429,17 @@ class ConfigureTest(Base):
                                 (["bus", "garage"], ("bus garage", ""))):
             self.assertEqual(self.ok("config", "reset", *arguments), "")
             self.assertEqual(self.sent("ResetConfig")[-1], ("ResetConfig", *sent))
+        self.mock.replies["GetConfig"] = lambda: self.CONFIG
+        self.mock.replies["GetConfigOrigins"] = lambda: self.ORIGINS
+        before = len(self.sent("ResetConfig"))
+        self.fails(2, "say --yes", "config", "reset")
+        status, text = self.terminal("config", "reset", answer="n\n")
+        self.assertEqual((status, len(self.sent("ResetConfig"))), (1, before), text)
+        self.assertIn("Drop everything that was changed at run time (mqtt uri)?", text)
+        status, text = self.terminal("config", "reset", answer="y\n")
+        self.assertEqual((status, self.sent("ResetConfig")[-1]), (0, ("ResetConfig", "", "")))
+        self.assertTrue(text.endswith("Dropped: mqtt uri\n"), text)
+        self.assertEqual(self.ok("config", "reset", "bus", "garage"), "")
         self.fails(2, "a group and a key", "config", "reset", "mqtt", "uri", "more")
         self.mock.errors["ResetConfig"] = (ERROR + "NotFound", "there is no group")
         self.fails(3, "no group", "config", "reset", "frob")
