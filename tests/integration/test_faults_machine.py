@@ -52,11 +52,14 @@ def all_at_once(rig):
     rig.reconnect_client()
 
 
+def check_descriptors():
+    if jkbtest.FACTOR != 1:
+        raise unittest.SkipTest("a sanitizer needs descriptors to look up its suppressions")
+
+
 @contextlib.contextmanager
 def no_descriptor_left(pid):
     """As many as it has now and no more: with fewer, poll() itself would refuse."""
-    if jkbtest.FACTOR != 1:
-        raise unittest.SkipTest("a sanitizer needs descriptors to look up its suppressions")
     limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     lowest = 1000
     for _ in range(40):
@@ -72,6 +75,7 @@ def no_descriptor_left(pid):
 
 @fault("machine", "no-descriptors", "out of file descriptors while a port comes back", r"warning: a: ")
 def no_descriptors(rig):
+    check_descriptors()
     rig.unplug()
     with no_descriptor_left(rig.daemon.pid):
         rig.plug_in()
@@ -81,6 +85,7 @@ def no_descriptors(rig):
 @fault("machine", "no-descriptors-broker", "out of file descriptors while the broker comes back", r"MQTT: (?!connected)",
        broker=False)
 def no_descriptors_broker(rig):
+    check_descriptors()
     rig.broker.kill()
     rig.daemon.wait_for_log("The connection to the broker was lost")
     with no_descriptor_left(rig.daemon.pid):
