@@ -6,13 +6,13 @@
 #
 # "a|b" is whichever of them apt knows (names differ between releases).
 
-build_packages=(gcc libc6-dev meson ninja-build 'pkgconf|pkg-config' gettext libglib2.0-dev
+build_packages=(gcc libc6-dev meson ninja-build 'pkgconf|pkg-config' python3 gettext libglib2.0-dev
                 libjson-glib-dev libpaho-mqtt-dev libsqlite3-dev libsystemd-dev libncurses-dev zlib1g-dev)
 
 # Real parts for the private buses of demo and tests.
 run_packages=(mosquitto mosquitto-clients 'dbus-daemon|dbus' systemd)
 
-test_packages=(python3 python3-gi python3-dbusmock openssl tmux zsh mandoc man-db socat ser2net spin libfaketime
+test_packages=(python3-gi python3-dbusmock openssl tmux zsh mandoc man-db socat ser2net spin libfaketime
                locales cppcheck dbus dbus-broker valgrind 'polkitd|policykit-1')
 
 # For the builds with sanitizers, the fuzzers and clang-tidy; without them those parts are skipped.

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: the jkbmsd contributors
-"""data/examples: each does with the real daemon what it says."""
+"""data/examples: each does with the real daemon what it says, and the daemon takes the
+configurations in the documentation."""
 
 import datetime
+import glob
 import os
 import re
 import shutil
@@ -136,6 +138,34 @@ class Examples(jkbtest.Case):
         text = jkbtest.ctl("apply", "garage_1", os.path.join(state, found[1]), "--dry-run",
                            bus=self.bus)
         self.assertIn("othing", text)
+
+
+class Documented(jkbtest.Case):
+
+    def test_configurations(self):
+        """Nothing in an ```ini block of README.md or docs/*.md is refused."""
+        files = [os.path.join(jkbtest.SOURCE_ROOT, "README.md"),
+                 *glob.glob(os.path.join(jkbtest.SOURCE_ROOT, "docs", "*.md"))]
+        found = set()
+        password = self.path("password")
+        with open(password, "w", encoding="utf-8", opener=lambda p, flags: os.open(p, flags, 0o600)) as file:
+            file.write("secret\n")
+        for file in files:
+            with open(file, encoding="utf-8") as text:
+                blocks = re.findall(r"(?ms)^```ini\n(.*?)^```$", text.read())
+            for n, block in enumerate(blocks):
+                name = f"{os.path.basename(file)}-{n}.conf"
+                found.add(os.path.basename(file))
+                with open(self.path(name), "w", encoding="utf-8") as config:
+                    config.write(block.replace("/etc/jkbmsd/mqtt-password", password))
+                done = subprocess.run(
+                    [jkbtest.program("jkbmsd"), "--check-config", "--config", self.path(name),
+                     "--state-dir", self.path("state")], capture_output=True, text=True,
+                    env={**os.environ, "LC_ALL": "C.UTF-8"}, check=False)
+                with self.subTest(block=name):
+                    self.assertEqual(done.returncode, 0, block + done.stdout + done.stderr)
+        self.assertLessEqual({"README.md", "install.md", "mqtt.md", "home-assistant.md", "history.md"},
+                             found)
 
 
 if __name__ == "__main__":
