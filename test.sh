@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: the jkbmsd contributors
 #
-# Installs what is missing, builds, and runs the tests: ./test.sh what fits in a quarter of an hour
+# Installs what is missing, builds, and runs the tests: ./test.sh what takes about twenty minutes
 # on two cores, ./test.sh --long the rest as well.  Everything happens in build/ and in temporary
 # directories, on private buses, brokers and ports.  The last line is "N passed, N failed[, N skipped]".
 set -u
