@@ -76,6 +76,15 @@ shortest_interval (JkbDaemon *self)
   return interval;
 }
 
+/* What a receiver misses is in the journal before anything can happen to it; what has been told may
+ * wait for the next turn. */
+static gboolean
+is_missed (JkbDaemon *self)
+{
+  return self->config->mqtt.enabled && !jkb_mqtt_get_connected (self->mqtt)
+         && jkb_history_is_recording (self->history);
+}
+
 static void drain_all (JkbDaemon *self);
 
 /* What was needed only while hundreds of BMS appeared goes back to the system, once. */
@@ -97,7 +106,8 @@ static void
 tick (JkbDaemon *self)
 {
   gint64 now_us = g_get_monotonic_time ();
-  gint64 due_us = now_us + (gint64) (shortest_interval (self) * G_USEC_PER_SEC);
+  gint64 due_us =
+      is_missed (self) ? 0 : now_us + (gint64)(shortest_interval (self) * G_USEC_PER_SEC);
   gint64 next_us = jkb_registry_tick (self->registry, now_us);
 
   if (self->service != NULL)

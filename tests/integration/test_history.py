@@ -97,8 +97,7 @@ class Base(jkbtest.Case):
         self.broker = self.enter(Broker())
         self.past = self.enter(Past(self.broker))
         self.feed = self.enter(Feed(self.path("truth"), "--bms", addresses, "--rate", rate))
-        # The daemon looks at frames when it has to tell D-Bus of them; only then they are samples.
-        config = "[daemon]\ndbus-interval=0.1\n\n" + self.feed.config("garage", mode="listen")
+        config = self.feed.config("garage", mode="listen")
         if shed:  # another bus, for what happens now
             self.shed = self.enter(Feed(self.path("truth-shed"), "--bms", addresses, "--rate", "line"))
             config += self.shed.config("shed", mode="listen")
