@@ -310,8 +310,8 @@ class HomeAssistant(Base):
         wait_until(lambda: len(states.read()) > 20, 20)
         self.client.set(MQTT, "Mqtt", "Enabled", ("b", False))
         off = self.feed.count() + 10
-        self.feed.wait_for_frames(off + 30)
-        unwanted = set(range(off, self.feed.count() - 10))
+        self.feed.wait_for_frames(off + 90)
+        unwanted = set(range(off, self.feed.count() - 60))  # the others may be heard after the change
         self.client.set(MQTT, "Mqtt", "Enabled", ("b", True))
         wait_until(lambda: self.client.get(MQTT, "Mqtt", "Connected"), 10)
         self.broker.publish("homeassistant/status", "offline")
