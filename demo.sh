@@ -73,13 +73,15 @@ start ()
 is_ready () { grep -Eq '^(pty|listening on) ' "$dir/$1.log"; }
 listens () { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-echo "Building in $build ..."
+echo "Building in $build; the first time this takes one to several minutes ..."
 if ! { [ -f $build/build.ninja ] || meson setup $build -Dtests=false; } >"$dir/build.log" 2>&1 ||
-   ! ninja -C $build "${programs[@]}" >>"$dir/build.log" 2>&1; then
+   ! ninja -C $build "${programs[@]}" >>"$dir/build.log" 2>&1 ||
+   ! ninja -C $build jkbmsd-gmo >>"$dir/build.log" 2>&1; then
   give_up 'The build failed:' "$dir/build.log"
 fi
 jkbmsd=$build/src/daemon/jkbmsd
 sim=$build/src/sim/jkbms-sim
+export JKBMSD_LOCALEDIR=$PWD/$build/po
 
 # A D-Bus daemon of our own.
 address=unix:path=$dir/dbus
@@ -164,8 +166,12 @@ Try in another terminal:
   busctl --address=$address tree io.github.jkbmsd1
   busctl --address=$address introspect io.github.jkbmsd1 /io/github/jkbmsd1/bms/garage_1
   mosquitto_sub -p $mqtt_port -v -t 'jkbms/#' -t 'homeassistant/#'
-  $PWD/$build/src/ctl/jkbmsctl --bus-address $address top
-  $PWD/$build/src/ctl/jkbmsctl --bus-address $address monitor
+  export JKBMSD_BUS_ADDRESS=$address JKBMSD_LOCALEDIR=$(printf %q "$JKBMSD_LOCALEDIR")
+  PATH=\$PATH:$(printf %q "$PWD/$build/src/ctl")
+  jkbmsctl top
+  jkbmsctl show garage_1
+  jkbmsctl history garage_1 current --plot
+  jkbmsctl doctor
 
 D-Bus:
 END

@@ -23,11 +23,11 @@ class Demo(jkbtest.Case):
 
     def test_one_snapshot(self):
         done = subprocess.run([DEMO, "--once"], capture_output=True, text=True, check=False,
-                              timeout=700)
+                              timeout=700, env=dict(os.environ, LC_ALL="C.UTF-8", LANGUAGE="de"))
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         for bms in BMS:
             self.assertRegex(done.stdout, rf"(?m)^.*\b{bms}\b")
-        self.assertEqual(len(re.findall(r"(?m)^ *State of charge\b", done.stdout)), len(BMS))
+        self.assertEqual(len(re.findall(r"(?m)^ *Ladezustand\b", done.stdout)), len(BMS))
 
     def test_live_view_ends_with_everything(self):
         demo = self.enter(jkbtest.Process("demo.sh", [DEMO]))
