@@ -93,27 +93,27 @@ class Soak:
         self.recoveries, self.latencies, self.bad = [], [], []
         self.struck = self.frames = self.frames_lost = self.alarms = self.alarms_lost = 0
         self.resident = []
-        self.rig = self.heard = None
+        self.rig = self.heard = self.counted = None
 
     # ---- what is measured
 
-    def frame_gap(self):
-        """Frames that the simulator of bus "b" has sent and the daemon has not counted, ever."""
-        sent = json.loads(self.rig.sim_b.command("stats").removeprefix("ok "))["frames"]
-        return sent, sent - self.rig.get(bus_path("b"), "Bus", "FramesReceived")
-
-    def count_frames(self, key, before):
-        """@before: frame_gap() of then.  What is on its way just now is not lost."""
-        end = time.monotonic() + 5
-        while True:
-            sent, gap = self.frame_gap()
-            if gap - before[1] <= 4 or time.monotonic() > end:
-                break
+    def count_frames(self):
+        """Bus "b" pauses for a moment, so that nothing is on its way: what its simulator has sent and the
+        daemon has not counted by then is lost, but for what was sent before the daemon listened."""
+        self.rig.sim_b.command("pause")
+        last, end = None, time.monotonic() + 1.2  # the daemon calls it silent after 1.5 s
+        while time.monotonic() < end:
             time.sleep(0.2)
-        self.frames += sent - before[0]
-        if gap - before[1] > 4:
-            self.frames_lost += gap - before[1]
-            print(f"{key}: {gap - before[1]} frames lost; {self.rig.sim_b.command('stats')}", flush=True)
+            sent = json.loads(self.rig.sim_b.command("stats").removeprefix("ok "))["frames"]
+            missing = sent - self.rig.get(bus_path("b"), "Bus", "FramesReceived")
+            if missing == last:
+                break
+            last = missing
+        self.rig.sim_b.command("resume")
+        if self.counted is not None:
+            self.frames += sent - self.counted[0]
+            self.frames_lost += missing - self.counted[1]
+        self.counted = (sent, missing)
 
     def raise_alarm(self):
         """Returns how many alarm events there must be then."""
@@ -149,15 +149,12 @@ class Soak:
         self.heard.forget(rig.published)
         time.sleep(self.random.uniform(1, self.quiet))
         self.latencies += self.heard.read()  # of the quiet time
-        gap = self.frame_gap()
         expected = self.raise_alarm()
         self.struck += 1
         self.recoveries.append(rig.strike(function, says, **options))
         latencies = self.wait_for_alarm(expected)
-        if options.get("other_bus", True):
-            self.count_frames(key, gap)
-            if lane != "broker" and options.get("broker", True):
-                self.latencies += latencies  # no fault of others may delay this bus
+        if lane != "broker" and options.get("other_bus", True) and options.get("broker", True):
+            self.latencies += latencies  # no fault of others may delay this bus
         self.resident.append(rig.daemon.resident_kib())
 
     def open_rig(self):
@@ -165,6 +162,8 @@ class Soak:
         self.rig.interval = 0  # a message for every frame
         self.rig.start()
         self.heard = Heard(self.rig)
+        self.counted = None
+        self.count_frames()
 
     def attempt(self, fault):
         try:
@@ -186,6 +185,7 @@ class Soak:
     # ---- all of it
 
     def print_row(self, minute):
+        self.count_frames()
         rig, last = self.rig, self.latencies
         with open(f"/proc/{rig.daemon.pid}/status", encoding="ascii") as file:
             threads = next(line.split()[1] for line in file if line.startswith("Threads:"))
