@@ -194,6 +194,13 @@ jkb_bus_start (JkbBus *self)
 }
 
 void
+jkb_bus_begin_stop (JkbBus *self)
+{
+  if (self->running)
+    jkb_reader_begin_stop (self->reader);
+}
+
+void
 jkb_bus_stop (JkbBus *self)
 {
   if (!self->running)

@@ -51,6 +51,9 @@ void jkb_bus_start (JkbBus *self);
 /* Stops and joins the reader thread; frames it had handed over are delivered first. */
 void jkb_bus_stop (JkbBus *self);
 
+/* Lets many buses end at the same time: begins what stop() then waits for. */
+void jkb_bus_begin_stop (JkbBus *self);
+
 /**
  * jkb_bus_configure:
  * @config: copied; of the same name

@@ -165,11 +165,18 @@ command (JkbReader *self, _Atomic gboolean *flag)
 }
 
 void
+jkb_reader_begin_stop (JkbReader *self)
+{
+  if (self->thread != NULL)
+    command (self, &self->stop);
+}
+
+void
 jkb_reader_stop (JkbReader *self)
 {
   if (self->thread == NULL)
     return;
-  command (self, &self->stop);
+  jkb_reader_begin_stop (self);
   g_thread_join (self->thread);
   self->thread = NULL;
 }

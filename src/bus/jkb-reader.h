@@ -42,6 +42,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (JkbReader, jkb_reader_free)
 
 void jkb_reader_start (JkbReader *self);
 
+/* Tells the thread to end without waiting for it; stop() still has to follow. */
+void jkb_reader_begin_stop (JkbReader *self);
+
 /* Joins the thread, within half a second; counters stay, start() goes on from there. */
 void jkb_reader_stop (JkbReader *self);
 

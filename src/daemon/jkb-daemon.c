@@ -341,6 +341,8 @@ jkb_daemon_stop (JkbDaemon *self)
   g_source_destroy (self->timer);
   g_clear_pointer (&self->timer, g_source_unref);
   for (guint i = 0; i < self->buses->len; i++)
+    jkb_bus_begin_stop (g_ptr_array_index (self->buses, i));
+  for (guint i = 0; i < self->buses->len; i++)
     jkb_bus_stop (g_ptr_array_index (self->buses, i));
   /* What reaches the disk does so while MQTT waits for the broker: 2 s are for all of it. */
   jkb_history_begin_stop (self->history);
