@@ -208,6 +208,22 @@ class Daemon(Process):
         with open(f"/proc/{self.pid}/status", encoding="ascii") as file:
             return int(re.search(r"VmRSS:\s+(\d+)", file.read()).group(1))
 
+    def heap_kib(self):
+        """What is resident of malloc's heap: [heap], and what stands for it in other threads."""
+        total, ours = 0, False
+        with open(f"/proc/{self.pid}/smaps", encoding="utf-8") as file:
+            for line in file:
+                mapping = re.match(r"([0-9a-f]+)-\S+ (\S+) \S+ \S+ 0 *(.*)$", line)
+                if mapping:
+                    start, rights, name = mapping.groups()
+                    arena = name == "" and int(start, 16) % (64 << 20) == 0
+                    ours = rights == "rw-p" and (name == "[heap]" or arena)
+                elif re.match(r"[0-9a-f]+-[0-9a-f]+ ", line):
+                    ours = False
+                elif ours and line.startswith("Rss:"):
+                    total += int(line.split()[1])
+        return total
+
     def open_files(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
