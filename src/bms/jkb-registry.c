@@ -9,6 +9,7 @@
 
 #include "bms/jkb-bms-private.h"
 #include "bms/jkb-registry-store.h"
+#include "core/jkb-earlier.h"
 #include "core/jkb-log.h"
 #include "wire/jkb-alarm.h"
 
@@ -434,7 +435,7 @@ jkb_registry_tick (JkbRegistry *self, gint64 monotonic_us)
     }
   if (any)
     jkb_registry_flush (self);
-  return MIN (next_us, save_when_due (self, monotonic_us));
+  return jkb_earlier (next_us, save_when_due (self, monotonic_us));
 }
 
 /* ---- leaving ---- */

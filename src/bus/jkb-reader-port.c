@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
+#include "core/jkb-earlier.h"
 #include "core/jkb-log.h"
 
 #define READ_MAX (64 * 1024) /* bytes per pass: commands and wake-ups have their turn */
@@ -160,7 +161,7 @@ next_deadline (JkbReader *self)
   gint64 stream_us = jkb_stream_deadline (self->stream);
   gint64 owed_us = jkb_inbox_owed (self->inbox);
 
-  return MIN (MIN (stream_us, owed_us), jkb_line_watch_deadline (&self->watch));
+  return jkb_earlier (jkb_earlier (stream_us, owed_us), jkb_line_watch_deadline (&self->watch));
 }
 
 static void
@@ -246,7 +247,7 @@ jkb_reader_serve_port (JkbReader *self)
       if (!jkb_reader_talk (self, now_us, &talk_us) || !watch_line (self, now_us))
         return JKB_READER_REOPEN;
       jkb_reader_push_status (self, JKB_LINK_UP, self->link.status.error);
-      events = jkb_reader_wait_for_bytes (self, now_us, MIN (talk_us, next_deadline (self)));
+      events = jkb_reader_wait_for_bytes (self, now_us, jkb_earlier (talk_us, next_deadline (self)));
       if (!read_port (self, events, &errsv))
         return end_of_input (self, errsv);
     }

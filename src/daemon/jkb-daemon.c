@@ -9,6 +9,7 @@
 
 #include <malloc.h>
 
+#include "core/jkb-earlier.h"
 #include "core/jkb-log.h"
 #include "daemon/jkb-daemon-private.h"
 #include "daemon/jkb-writer.h"
@@ -111,8 +112,8 @@ tick (JkbDaemon *self)
   gint64 next_us = jkb_registry_tick (self->registry, now_us);
 
   if (self->service != NULL)
-    next_us = MIN (next_us, jkb_service_tick (self->service, now_us));
-  next_us = MIN (next_us, jkb_mqtt_tick (self->mqtt, now_us));
+    next_us = jkb_earlier (next_us, jkb_service_tick (self->service, now_us));
+  next_us = jkb_earlier (next_us, jkb_mqtt_tick (self->mqtt, now_us));
 
   for (guint i = 0; i < self->buses->len; i++)
     jkb_bus_set_due (g_ptr_array_index (self->buses, i), due_us);
@@ -478,6 +479,7 @@ jkb_daemon_is_alive (JkbDaemon *self, gint64 monotonic_us)
   gint64 oldest_us = self->running ? jkb_mqtt_get_beat (self->mqtt) : monotonic_us;
 
   for (guint i = 0; self->running && i < self->buses->len; i++)
-    oldest_us = MIN (oldest_us, jkb_bus_get_reader_beat (g_ptr_array_index (self->buses, i)));
+    oldest_us
+        = jkb_earlier (oldest_us, jkb_bus_get_reader_beat (g_ptr_array_index (self->buses, i)));
   return monotonic_us - oldest_us < JKB_BEAT_LIMIT_US;
 }

@@ -6,6 +6,7 @@
  */
 #include "dbus/jkb-service.h"
 
+#include "core/jkb-earlier.h"
 #include "dbus/jkb-dbus-link.h"
 #include "dbus/jkb-objects.h"
 #include "dbus/jkb-set-guard.h"
@@ -16,7 +17,7 @@
 /* Health and clock change without telling: looked at with the next tick after the first, and at the
  * latest after the second. */
 #define REFRESH_SOON_US (5 * G_USEC_PER_SEC)
-#define REFRESH_LATE_US (30 * G_USEC_PER_SEC)
+#define REFRESH_LATE_US (60 * G_USEC_PER_SEC)
 
 struct _JkbService
 {
@@ -85,11 +86,11 @@ announce_round (JkbService *self, gint64 monotonic_us)
   if (early_us < self->round_us + interval_us)
     return self->round_us + interval_us;
   self->round_us = monotonic_us;
-  due_us = MIN (due_us, tick_object (self, self->manager_object, early_us));
-  due_us = MIN (due_us, tick_object (self, self->mqtt_object, early_us));
+  due_us = jkb_earlier (due_us, tick_object (self, self->manager_object, early_us));
+  due_us = jkb_earlier (due_us, tick_object (self, self->mqtt_object, early_us));
   g_hash_table_iter_init (&iter, self->objects);
   while (g_hash_table_iter_next (&iter, NULL, &object))
-    due_us = MIN (due_us, tick_object (self, object, early_us));
+    due_us = jkb_earlier (due_us, tick_object (self, object, early_us));
   return due_us == G_MAXINT64 ? G_MAXINT64 : MAX (due_us, monotonic_us + interval_us);
 }
 
@@ -103,7 +104,7 @@ jkb_service_tick (JkbService *self, gint64 monotonic_us)
       self->refreshed_us = monotonic_us;
       refresh (self, monotonic_us);
     }
-  return MIN (self->refreshed_us + REFRESH_LATE_US, announce_round (self, monotonic_us));
+  return jkb_earlier (self->refreshed_us + REFRESH_LATE_US, announce_round (self, monotonic_us));
 }
 
 static gboolean

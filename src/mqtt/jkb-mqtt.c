@@ -8,6 +8,7 @@
  */
 #include "mqtt/jkb-mqtt-private.h"
 
+#include "core/jkb-earlier.h"
 #include "mqtt/jkb-command.h"
 #include "mqtt/jkb-held-alarms.h"
 #include "mqtt/jkb-mqtt-thread.h"
@@ -421,7 +422,7 @@ jkb_mqtt_tick (JkbMqtt *self, gint64 monotonic_us)
   if (self->held.length > 0)
     next_us = monotonic_us + HELD_CHECK_US;
   if (jkb_mqtt_is_settled (self))
-    next_us = MIN (next_us, publish_dirty (self, monotonic_us));
+    next_us = jkb_earlier (next_us, publish_dirty (self, monotonic_us));
   jkb_mqtt_link_flush (self->context.link);
   return next_us;
 }

@@ -78,9 +78,11 @@ read_list (const JkbField *field, const guint8 *frame, guint32 present, JkbValue
 
   for (guint cell = 0; cell < values->n_cells; cell++)
     if ((present & 1u << cell) != 0)
-      values->list[field->slot][cell]
-          = (gint32) MIN (read_number (frame + field->offset + cell * width, field->wire),
-                          G_MAXINT32);
+      {
+        gint64 raw = read_number (frame + field->offset + cell * width, field->wire);
+
+        values->list[field->slot][cell] = (gint32) MIN (raw, G_MAXINT32);
+      }
 }
 
 /* Which cells a frame tells of. Settings have no mask, only how many there ought to be. */
