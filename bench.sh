@@ -3,8 +3,9 @@
 # SPDX-FileCopyrightText: the jkbmsd contributors
 #
 # Measures what the parts and the whole daemon cost, beside a floor program: CPU and wake-ups per
-# frame, share of a core, memory.  Builds into build/bench.  Nothing passes or fails here.
-# Usage: ./bench.sh [SECONDS PER MEASUREMENT]
+# frame, latency, memory, what grows with what.  Builds into build/bench.  Nothing passes or fails
+# here; docs/performance.md says how to read it.
+# Usage: ./bench.sh [--long] [SECONDS PER MEASUREMENT]
 set -eu
 cd "$(dirname "$0")"
 . scripts/packages.sh

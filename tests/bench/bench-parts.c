@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: MIT
  * SPDX-FileCopyrightText: the jkbmsd contributors
  *
- * What the parts behind the wire cost: a hop over a queue, a frame through the registry, its text, a
- * discovery document. Prints the best of several rounds in nanoseconds; judges nothing.
+ * What the parts behind the wire cost: a hop over a queue, a frame through the registry, its D-Bus
+ * properties, its text, a discovery document. Prints the best of several rounds in nanoseconds;
+ * judges nothing.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "bms/jkb-registry.h"
+#include "core/jkb-config.h"
+#include "dbus/jkb-table-skeleton.h"
+#include "mqtt/jkb-homeassistant.h"
 #include "queue/jkb-mpsc.h"
 #include "queue/jkb-newest.h"
 #include "queue/jkb-spsc.h"
@@ -23,6 +27,8 @@ static JkbNewest newest;
 static JkbMpsc list;
 static JkbRegistry *registry;
 static JkbFrame frame;
+static JkbSkeleton *telemetry;
+static JkbConfig *config;
 static GString *text;
 
 static void
@@ -93,7 +99,7 @@ feed_registry (guint n)
   for (guint i = 0; i < n; i++)
     {
       frame.monotonic_us += 1000;
-      frame.data[158] = i & 0x7f;
+      frame.data[158] = (frame.data[158] + 1) & 0x7f;
       jkb_registry_feed (registry, "b0", &frame);
       jkb_registry_flush (registry);
     }
@@ -115,6 +121,32 @@ format_state (guint n)
     }
 }
 
+static const JkbValues *
+peek_values (gpointer bms, JkbGroup group)
+{
+  return jkb_bms_peek_values (bms, group);
+}
+
+/* What changed is made into a PropertiesChanged that nobody gets. */
+static void
+announce_properties (guint n)
+{
+  for (guint i = 0; i < n; i++)
+    {
+      feed_registry (1);
+      jkb_skeleton_announce (telemetry);
+    }
+}
+
+static void
+describe_bms (guint n)
+{
+  JkbBms *bms = jkb_registry_find (registry, "b0_1");
+
+  for (guint i = 0; i < n; i++)
+    jkb_ha_bms_document (text, config, registry, bms, NULL);
+}
+
 static void
 measure (const char *name, Part part, guint n)
 {
@@ -131,6 +163,15 @@ measure (const char *name, Part part, guint n)
   printf ("%-44s %8.0f ns\n", name, (double) best_ns / n);
 }
 
+static JkbConfig *
+default_config (void)
+{
+  g_autoptr (GPtrArray) problems
+      = g_ptr_array_new_with_free_func ((GDestroyNotify) jkb_problem_free);
+
+  return jkb_config_load ("/nonexistent", FALSE, NULL, problems);
+}
+
 int
 main (void)
 {
@@ -140,17 +181,24 @@ main (void)
   jkb_newest_init (&newest, sizeof (JkbFrame));
   registry = jkb_registry_new (NULL);
   text = g_string_new (NULL);
+  config = default_config ();
 
   measure ("a frame over the ring", hop_ring, 200000);
   measure ("a frame over a newest-wins slot", hop_newest, 200000);
   measure ("a node over the list", hop_list, 1000000);
   measure ("a live frame through the registry", feed_registry, 100000);
+  telemetry = jkb_table_skeleton_new (JKB_GROUP_LIVE, peek_values,
+                                      G_OBJECT (jkb_registry_find (registry, "b0_1")));
+  measure ("the same, and its D-Bus properties", announce_properties, 20000);
   measure ("text of a state", format_state, 50000);
+  measure ("discovery of a BMS", describe_bms, 500);
 
   jkb_spsc_clear (ring);
   free (ring);
   jkb_newest_clear (&newest);
+  g_object_unref (telemetry);
   g_object_unref (registry);
+  jkb_config_free (config);
   g_string_free (text, TRUE);
   return 0;
 }
