@@ -218,6 +218,8 @@ make_link (const char *target, const char *link)
   return symlink (target, link) == 0;
 }
 
+/* Begins before the link exists: a daemon that waits for it opens at once, and an opening that is not
+ * counted leaves it in silence. */
 static void
 watch_openers (SimPort *self)
 {
@@ -244,10 +246,10 @@ sim_port_new_pty (const char *link, GError **error)
   self->slave_fd = open (name, O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
   if (self->slave_fd < 0 || !make_raw (self->slave_fd))
     return fail (error, _("Cannot open the pseudo terminal %s: %s."), name, g_strerror (errno));
+  watch_openers (self);
   if (!make_link (name, link))
     return fail (error, _("Cannot make the symbolic link %s: %s."), link, g_strerror (errno));
   self->link = g_strdup (link);
-  watch_openers (self);
   self->description = g_strdup_printf ("pty %s -> %s", link, name);
   return g_steal_pointer (&self);
 }
