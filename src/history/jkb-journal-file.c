@@ -17,7 +17,8 @@
 #include "core/jkb-log.h"
 #include "history/jkb-journal-private.h"
 
-#define FORMAT 1
+#define FORMAT 2
+#define FORMAT_WITHOUT_POSITION 1 /* the checks of its records do not cover where they are */
 static const char magic[8] = "JKBHIST";
 
 static gboolean
@@ -134,11 +135,21 @@ judge_header (const JkbJournalHeader *header)
     return "is no journal";
   if (header->format > FORMAT)
     return "was written by a newer version";
-  if (header->format != FORMAT || header->size != JKB_JOURNAL_SIZE)
+  if (header->format < FORMAT_WITHOUT_POSITION || header->size != JKB_JOURNAL_SIZE)
     return "has no known format";
   if (head - tail > JKB_JOURNAL_SIZE || head % 8 != 0 || tail % 8 != 0)
     return "is damaged";
   return NULL;
+}
+
+/* The records first: a kill in between leaves a file of the former format. */
+static void
+upgrade (JkbJournal *self)
+{
+  if (self->header->format != FORMAT_WITHOUT_POSITION)
+    return;
+  jkb_journal_seal_anew (self);
+  self->header->format = FORMAT;
 }
 
 /* Where the good records end. */
@@ -214,6 +225,7 @@ take_over (JkbJournal *self, const char *path, gsize size)
       begin_anew (self);
       return;
     }
+  upgrade (self);
   end = find_end (self);
   if (end != jkb_journal_head (self))
     {

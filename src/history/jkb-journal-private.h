@@ -42,4 +42,11 @@ struct _JkbJournal
   guint32 tail_seen; /* producer's last look at tail */
 };
 
+/* What .check is to be for a record at @position, .kind and .size given. */
+guint16 jkb_journal_check (const JkbRecord *record, guint32 position);
+
+/* Records of format 1 become those of format 2. What is that already stays: a kill in between does
+ * no harm. */
+void jkb_journal_seal_anew (JkbJournal *self);
+
 G_END_DECLS

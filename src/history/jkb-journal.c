@@ -27,10 +27,20 @@ record_at (JkbJournal *self, guint32 position)
   return (JkbRecord *) (self->data + (position & (JKB_JOURNAL_SIZE - 1)));
 }
 
+/* Of the content alone, as format 1 had it. */
 static inline guint16
-check_of (const JkbRecord *record, guint32 size)
+check_content (const JkbRecord *record)
 {
+  guint32 size = record->kind == JKB_RECORD_PAD ? PAD_SIZE : record->size;
+
   return jkb_crc16 ((const guint8 *) record + CHECKED_FROM, size - CHECKED_FROM);
+}
+
+/* Laps differ in twelve bits that lie together: the check of a position tells any two apart. */
+guint16
+jkb_journal_check (const JkbRecord *record, guint32 position)
+{
+  return check_content (record) ^ jkb_crc16 ((const guint8 *) &position, sizeof position);
 }
 
 guint64
@@ -84,7 +94,7 @@ publish_at (JkbJournal *self, guint32 head, JkbRecord *record, guint32 size, Jkb
 {
   record->size = size;
   record->kind = (guint16) kind;
-  record->check = check_of (record, kind == JKB_RECORD_PAD ? PAD_SIZE : size);
+  record->check = jkb_journal_check (record, head);
   /* Sequentially consistent: the store thread goes to sleep by the same order, see
    * jkb_history_store_nudge(). */
   atomic_store (&self->header->head, head + size);
@@ -148,9 +158,9 @@ is_time (gint64 time_us)
   return time_us > -(G_GINT64_CONSTANT (1) << 58) && time_us < G_GINT64_CONSTANT (1) << 58;
 }
 
-/* Whether what lies at @position can be a record of a journal that ends at @head. */
+/* Whether what lies at @position has the shape of a record, in a journal that ends at @head. */
 static gboolean
-is_good (const JkbRecord *record, guint32 position, guint32 head)
+has_shape (const JkbRecord *record, guint32 position, guint32 head)
 {
   guint32 left = MIN (head - position, room_at (position));
 
@@ -158,12 +168,34 @@ is_good (const JkbRecord *record, guint32 position, guint32 head)
       || record->kind >= JKB_N_RECORD_KINDS)
     return FALSE;
   if (record->kind == JKB_RECORD_PAD)
-    return record->size == room_at (position) && record->check == check_of (record, PAD_SIZE);
+    return record->size == room_at (position);
   return record->size
-             == (record->kind == JKB_RECORD_SAMPLE ? sizeof *record : JKB_RECORD_CONTROL_SIZE)
-         && record->check == check_of (record, record->size)
-         && is_time (record->from_us) && is_time (record->to_us)
-         && memchr (record->id, '\0', sizeof record->id) != NULL;
+         == (record->kind == JKB_RECORD_SAMPLE ? sizeof *record : JKB_RECORD_CONTROL_SIZE);
+}
+
+static gboolean
+is_good (const JkbRecord *record, guint32 position, guint32 head)
+{
+  if (!has_shape (record, position, head) || record->check != jkb_journal_check (record, position))
+    return FALSE;
+  return record->kind == JKB_RECORD_PAD
+         || (is_time (record->from_us) && is_time (record->to_us)
+             && memchr (record->id, '\0', sizeof record->id) != NULL);
+}
+
+void
+jkb_journal_seal_anew (JkbJournal *self)
+{
+  guint32 head = jkb_journal_head (self), position = jkb_journal_tail (self);
+
+  while (position != head && has_shape (record_at (self, position), position, head))
+    {
+      JkbRecord *record = record_at (self, position);
+
+      if (record->check == check_content (record))
+        record->check = jkb_journal_check (record, position);
+      position += record->size;
+    }
 }
 
 const JkbRecord *

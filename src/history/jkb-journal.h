@@ -34,7 +34,8 @@ typedef enum
 typedef struct
 {
   guint32 size;  /* of the whole record, a multiple of 8 */
-  guint16 check; /* CRC-16 of all that follows it */
+  guint16 check; /* CRC-16 of all that follows it, and of its position: one of a former lap is not
+                  * taken for one of this */
   guint16 kind;  /* JkbRecordKind; a PAD ends here */
   union
   {

@@ -15,7 +15,6 @@
 #include "history/jkb-history-commit.h"
 #include "history/jkb-journal-private.h"
 #include "history/jkb-outages.h"
-#include "wire/jkb-crc.h"
 
 #define BOOT_US (100 * SECOND) /* the monotonic clock at NEW_YEAR */
 #define NOW_US (NEW_YEAR + 2 * HOUR)
@@ -199,11 +198,11 @@ seal_records (void)
   for (gsize at = JKB_JOURNAL_HEADER_SIZE; at + sizeof (JkbRecord) < CHANGED_JOURNAL;)
     {
       JkbRecord *record = (JkbRecord *) (bytes + at);
-      gsize from = G_STRUCT_OFFSET (JkbRecord, kind);
 
-      if (record->size < from || record->size > sizeof *record || record->size % 8 != 0)
+      if (record->size < G_STRUCT_OFFSET (JkbRecord, realtime_us)
+          || record->size > sizeof *record || record->size % 8 != 0)
         break;
-      record->check = jkb_crc16 ((const guint8 *) record + from, record->size - from);
+      record->check = jkb_journal_check (record, (guint32) (at - JKB_JOURNAL_HEADER_SIZE));
       at += record->size;
     }
   fuzz_write_file (journal_path, bytes, n_bytes);

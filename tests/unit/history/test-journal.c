@@ -16,6 +16,7 @@
 #include "core/jkb-log.h"
 #include "history-fixture.h"
 #include "history/jkb-journal-private.h"
+#include "wire/jkb-crc.h"
 
 typedef struct
 {
@@ -266,7 +267,8 @@ typedef struct
 
 static const Header headers[] = {
   { "/journal/no-magic", 0, "something", 9 },
-  { "/journal/newer-format", G_STRUCT_OFFSET (JkbJournalHeader, format), "\x02", 1 },
+  { "/journal/newer-format", G_STRUCT_OFFSET (JkbJournalHeader, format), "\x03", 1 },
+  { "/journal/no-format", G_STRUCT_OFFSET (JkbJournalHeader, format), "\x00", 1 },
   { "/journal/other-size", G_STRUCT_OFFSET (JkbJournalHeader, size), "\x01", 1 },
   { "/journal/head-far-away", G_STRUCT_OFFSET (JkbJournalHeader, head), "\0\0\0\x70", 4 },
   { "/journal/odd-tail", G_STRUCT_OFFSET (JkbJournalHeader, tail), "\x03", 1 },
@@ -331,6 +333,67 @@ test_other_boot (Fixture *fixture, gconstpointer data)
   g_assert_true (jkb_journal_is_foreign (fixture->journal, position));
   g_assert_false (
       jkb_journal_is_foreign (fixture->journal, position + (guint32) sizeof (JkbRecord)));
+}
+
+/* The head reached the disk and the record before it did not: what lies there is whole, and of the
+ * lap before. */
+static void
+test_former_lap (Fixture *fixture, gconstpointer data)
+{
+  const guint n_lap = JKB_JOURNAL_SIZE / sizeof (JkbRecord);
+  gint64 next = 0, pushed = 0;
+
+  while (pushed < n_lap + 5)
+    {
+      g_assert_true (push (fixture->journal, pushed++));
+      if (pushed % 100 == 0)
+        take_all (fixture->journal, &next);
+    }
+  atomic_fetch_add (&fixture->journal->header->head, (guint32) sizeof (JkbRecord));
+  reopen (fixture);
+  g_assert_true (was_set_aside (fixture));
+  take_all (fixture->journal, &next);
+  g_assert_cmpint (next, ==, pushed);
+}
+
+/* As format 1 did: the check covers the content only. */
+static void
+make_former (JkbJournal *journal, guint n)
+{
+  guint32 position = jkb_journal_tail (journal);
+
+  for (guint i = 0; i < n; i++)
+    {
+      JkbRecord *record
+          = (JkbRecord *) (journal->data + (position & (JKB_JOURNAL_SIZE - 1)));
+      guint32 size = record->kind == JKB_RECORD_PAD ? 8 : record->size;
+
+      record->check = jkb_crc16 ((const guint8 *) &record->kind, size - 6);
+      position += record->size;
+    }
+  journal->header->format = 1;
+}
+
+/* Nothing of a journal of the format before is lost, nor of one whose upgrade was interrupted: it
+ * goes over the end of the ring, so that there is a record of each kind. */
+static void
+test_former_format (Fixture *fixture, gconstpointer data)
+{
+  guint64 id = jkb_journal_get_id (fixture->journal);
+  guint32 position = 3 * JKB_JOURNAL_SIZE - 4 * (guint32) sizeof (JkbRecord) - 64;
+  gint64 next = 0;
+
+  atomic_store (&fixture->journal->header->head, position);
+  atomic_store (&fixture->journal->header->tail, position);
+  fixture->journal->tail_seen = position;
+  for (gint64 i = 0; i < 10; i++)
+    g_assert_true (i % 3 == 1 ? push_control (fixture->journal, i) : push (fixture->journal, i));
+  make_former (fixture->journal, GPOINTER_TO_UINT (data));
+  reopen (fixture);
+  g_assert_false (was_set_aside (fixture));
+  g_assert_cmpuint (fixture->journal->header->format, ==, 2);
+  g_assert_cmpuint (jkb_journal_get_id (fixture->journal), ==, id);
+  g_assert_cmpuint (take_all (fixture->journal, &next), ==, 10);
 }
 
 /* ---- killed ---- */
@@ -430,6 +493,11 @@ main (int argc, char **argv)
     g_test_add (headers[i].name, Fixture, &headers[i], set_up, test_bad_header, tear_down);
   ADD ("/journal/any-byte", test_any_byte);
   ADD ("/journal/other-boot", test_other_boot);
+  ADD ("/journal/former-lap", test_former_lap);
+  g_test_add ("/journal/former-format", Fixture, GUINT_TO_POINTER (11), set_up, test_former_format,
+              tear_down);
+  g_test_add ("/journal/former-format-in-part", Fixture, GUINT_TO_POINTER (4), set_up,
+              test_former_format, tear_down);
   ADD ("/journal/killed", test_killed);
   ADD ("/journal/stress", test_stress);
   return g_test_run ();
