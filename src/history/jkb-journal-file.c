@@ -68,6 +68,7 @@ open_file (const char *path, GError **error)
     }
   self = g_new0 (JkbJournal, 1);
   self->fd = fd;
+  self->page_size = (guint32) sysconf (_SC_PAGESIZE);
   return self;
 }
 

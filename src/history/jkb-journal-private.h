@@ -11,7 +11,7 @@
 
 G_BEGIN_DECLS
 
-/* The first page of the file. */
+/* What the file begins with. */
 typedef struct
 {
   char magic[8];
@@ -38,9 +38,23 @@ struct _JkbJournal
 {
   int fd; /* locked */
   JkbJournalHeader *header;
-  guint8 *data;         /* behind the header */
-  guint32 tail_seen; /* producer's last look at tail */
+  guint8 *data;       /* behind the header */
+  guint32 page_size;  /* of the machine: 4 to 64 KiB */
+  guint32 tail_seen;  /* producer's last look at tail */
 };
+
+/**
+ * jkb_journal_pages:
+ * @begin: of the ring, in bytes
+ * @end: behind the last byte, at most JKB_JOURNAL_SIZE
+ * @from: (out): whole pages of the map; the records begin in the middle of one where pages are
+ *   larger than the header
+ * @to: (out): behind them
+ *
+ * Returns: whether there is any that ends before @end. The one with @begin in it counts: what it
+ *   gives back comes again from the file.
+ */
+gboolean jkb_journal_pages (gsize begin, gsize end, gsize page, gsize *from, gsize *to);
 
 /* What .check is to be for a record at @position, .kind and .size given. */
 guint16 jkb_journal_check (const JkbRecord *record, guint32 position);

@@ -9,7 +9,6 @@
 
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "history/jkb-journal-private.h"
 #include "wire/jkb-crc.h"
@@ -17,7 +16,6 @@
 #define PAD_SIZE G_STRUCT_OFFSET (JkbRecord, realtime_us)
 /* A hundred records or so: then the pages that they filled are given back. */
 #define WRITTEN_AT_ONCE (32u << 10)
-#define PARTLY_WRITTEN (4u << 10) /* when it was their turn */
 
 #define CHECKED_FROM G_STRUCT_OFFSET (JkbRecord, kind)
 
@@ -61,23 +59,32 @@ jkb_journal_is_foreign (JkbJournal *self, guint32 position)
   return position - self->header->foreign_from < self->header->foreign_bytes;
 }
 
+/* The last page of the file may be no whole one, and takes part with its end. */
+gboolean
+jkb_journal_pages (gsize begin, gsize end, gsize page, gsize *from, gsize *to)
+{
+  begin += JKB_JOURNAL_HEADER_SIZE;
+  end += JKB_JOURNAL_HEADER_SIZE;
+  *from = begin & ~(page - 1);
+  *to = end == JKB_JOURNAL_FILE_SIZE ? end : end & ~(page - 1);
+  return *to > *from;
+}
+
 /* The file keeps what it has; the process gives its pages back, or in time it would hold all of
  * them. */
 static void
 give_back (JkbJournal *self, guint32 from, guint32 to)
 {
-  gsize page = (gsize) sysconf (_SC_PAGESIZE);
   gsize begin = from & (JKB_JOURNAL_SIZE - 1), end = begin + (to - from);
+  gsize first, behind;
 
   if (end > JKB_JOURNAL_SIZE)
     {
       give_back (self, to - (guint32) (end - JKB_JOURNAL_SIZE), to);
       end = JKB_JOURNAL_SIZE;
     }
-  begin &= ~(page - 1);
-  end &= ~(page - 1);
-  if (end > begin)
-    madvise (self->data + begin, end - begin, MADV_DONTNEED);
+  if (jkb_journal_pages (begin, end, self->page_size, &first, &behind))
+    madvise ((guint8 *) self->header + first, behind - first, MADV_DONTNEED);
 }
 
 /* ---- producer ---- */
@@ -125,8 +132,10 @@ jkb_journal_publish (JkbJournal *self, JkbRecord *record, guint32 size, JkbRecor
   guint32 head = atomic_load_explicit (&self->header->head, memory_order_relaxed);
 
   publish_at (self, head, record, size, kind);
-  if (head / WRITTEN_AT_ONCE != (head + size) / WRITTEN_AT_ONCE)
-    give_back (self, head / WRITTEN_AT_ONCE * WRITTEN_AT_ONCE - PARTLY_WRITTEN, head + size);
+  if (head / WRITTEN_AT_ONCE == (head + size) / WRITTEN_AT_ONCE)
+    return;
+  /* From the page on that was partly written when it was the turn of those before. */
+  give_back (self, head / WRITTEN_AT_ONCE * WRITTEN_AT_ONCE - self->page_size, head + size);
 }
 
 /* ---- consumer ---- */

@@ -443,6 +443,65 @@ test_killed (Fixture *fixture, gconstpointer data)
     }
 }
 
+/* ---- pages ---- */
+
+/* madvise() takes nothing but the beginning of a page; what is given back is whole, and over a lap
+ * all is, but for what the header shares. */
+static void
+test_pages (gconstpointer data)
+{
+  gsize page = GPOINTER_TO_SIZE (data), step = 32 << 10, covered = JKB_JOURNAL_HEADER_SIZE;
+  gsize from, to;
+
+  for (gsize begin = 0; begin < JKB_JOURNAL_SIZE; begin += step)
+    {
+      gsize at = begin > page ? begin - page : 0;
+
+      if (!jkb_journal_pages (at, begin + step, page, &from, &to))
+        continue;
+      g_assert_cmpuint (from % page, ==, 0);
+      g_assert_cmpuint (from, <=, covered);
+      g_assert_cmpuint (to, <=, begin + step + JKB_JOURNAL_HEADER_SIZE);
+      g_assert_true (to % page == 0 || to == JKB_JOURNAL_FILE_SIZE);
+      covered = to;
+    }
+  g_assert_cmpuint (covered, ==, JKB_JOURNAL_FILE_SIZE);
+  g_assert_false (jkb_journal_pages (page, page + 8, page, &from, &to));
+}
+
+/* How much of the map is in this process. */
+static gsize
+count_resident (JkbJournal *journal)
+{
+  g_autofree char *maps = NULL;
+  const char *at;
+  guint64 kib = 0;
+
+  g_assert_true (g_file_get_contents ("/proc/self/smaps", &maps, NULL, NULL));
+  at = strstr (maps, "/history.journal\n");
+  g_assert_nonnull (at);
+  at = strstr (at, "Rss:");
+  g_assert_cmpint (sscanf (at, "Rss: %" G_GUINT64_FORMAT, &kib), ==, 1);
+  return kib << 10;
+}
+
+/* On a machine with larger pages as well. */
+static void
+test_pages_are_given_back (Fixture *fixture, gconstpointer data)
+{
+  gsize page = MAX (GPOINTER_TO_SIZE (data), (gsize) sysconf (_SC_PAGESIZE));
+  gint64 next = 0, pushed = 0;
+
+  fixture->journal->page_size = (guint32) page;
+  while (pushed < 5000)
+    {
+      for (guint i = 0; i < 1000; i++)
+        g_assert_true (push (fixture->journal, pushed++));
+      take_all (fixture->journal, &next);
+      g_assert_cmpuint (count_resident (fixture->journal), <=, (64 << 10) + 3 * page);
+    }
+}
+
 /* ---- two threads ---- */
 
 #define N_STRESS 60000
@@ -499,6 +558,15 @@ main (int argc, char **argv)
   g_test_add ("/journal/former-format-in-part", Fixture, GUINT_TO_POINTER (4), set_up,
               test_former_format, tear_down);
   ADD ("/journal/killed", test_killed);
+  for (gsize kib = 4; kib <= 64; kib *= 4)
+    {
+      g_autofree char *pure = g_strdup_printf ("/journal/pages/%zu", kib);
+      g_autofree char *real = g_strdup_printf ("/journal/pages-are-given-back/%zu", kib);
+      gpointer size = GSIZE_TO_POINTER (kib << 10);
+
+      g_test_add_data_func (pure, size, test_pages);
+      g_test_add (real, Fixture, size, set_up, test_pages_are_given_back, tear_down);
+    }
   ADD ("/journal/stress", test_stress);
   return g_test_run ();
 }
