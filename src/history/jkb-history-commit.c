@@ -94,7 +94,7 @@ take_records (const JkbHistorySource *source, GArray *entries, GArray *outages, 
   if (position != head)
     {
       result->damage = TRUE;
-      result->lost += (head - position) / sizeof (JkbRecord);
+      result->lost += jkb_journal_samples_in (head - position);
     }
   *end = head;
   return TRUE;

@@ -552,6 +552,7 @@ store_thread (gpointer data)
   JkbHistoryStore *self = data;
 
   self->outages = jkb_outages_new ();
+  atomic_store_explicit (&self->lost, jkb_journal_get_cut (self->journal), memory_order_relaxed);
   commit (self);
   while (!atomic_load (&self->stop))
     {

@@ -231,6 +231,7 @@ take_over (JkbJournal *self, const char *path, gsize size)
   if (end != jkb_journal_head (self))
     {
       set_aside (self, path, "has a damaged record", JKB_JOURNAL_FILE_SIZE);
+      self->n_cut = jkb_journal_samples_in (jkb_journal_head (self) - end);
       atomic_store (&self->header->head, end);
     }
   take_boot (self);

@@ -39,6 +39,7 @@ struct _JkbJournal
   int fd; /* locked */
   JkbJournalHeader *header;
   guint8 *data;       /* behind the header */
+  guint n_cut;        /* jkb_journal_get_cut() */
   guint32 page_size;  /* of the machine: 4 to 64 KiB */
   guint32 tail_seen;  /* producer's last look at tail */
 };

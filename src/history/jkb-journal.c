@@ -47,6 +47,18 @@ jkb_journal_get_id (JkbJournal *self)
   return self->header->id;
 }
 
+guint
+jkb_journal_get_cut (JkbJournal *self)
+{
+  return self->n_cut;
+}
+
+guint
+jkb_journal_samples_in (guint32 bytes)
+{
+  return bytes / sizeof (JkbRecord);
+}
+
 guint64
 jkb_journal_get_era (JkbJournal *self)
 {

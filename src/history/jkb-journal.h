@@ -75,6 +75,12 @@ void jkb_journal_close (JkbJournal *self);
 /* Names this journal for as long as the file lives. */
 guint64 jkb_journal_get_id (JkbJournal *self);
 
+/* Samples that the opening has cut off with a damaged record, as many as can have been. */
+guint jkb_journal_get_cut (JkbJournal *self);
+
+/* As many as can be in so many bytes that cannot be read. */
+guint jkb_journal_samples_in (guint32 bytes);
+
 /* Names the boot whose monotonic clock the records tell, as well as that can be known. */
 guint64 jkb_journal_get_era (JkbJournal *self);
 

@@ -238,6 +238,9 @@ test_damaged_record (Fixture *fixture, gconstpointer data)
   scribble (fixture, JKB_JOURNAL_HEADER_SIZE + 6 * sizeof (JkbRecord) + 100, "damage", 6);
   reopen (fixture);
   g_assert_true (was_set_aside (fixture));
+  g_assert_cmpuint (jkb_journal_get_cut (fixture->journal), ==, 4);
+  reopen (fixture);
+  g_assert_cmpuint (jkb_journal_get_cut (fixture->journal), ==, 0);
   g_assert_cmpuint (take_all (fixture->journal, &next), ==, 6);
   g_assert_true (push (fixture->journal, 6));
   g_assert_cmpuint (take_all (fixture->journal, &next), ==, 1);
@@ -469,9 +472,9 @@ test_pages (gconstpointer data)
   g_assert_false (jkb_journal_pages (page, page + 8, page, &from, &to));
 }
 
-/* How much of the map is in this process. */
+/* How much of the map is in this process: the kernel adds neighbours of what is read. */
 static gsize
-count_resident (JkbJournal *journal)
+count_resident (void)
 {
   g_autofree char *maps = NULL;
   const char *at;
@@ -498,7 +501,7 @@ test_pages_are_given_back (Fixture *fixture, gconstpointer data)
       for (guint i = 0; i < 1000; i++)
         g_assert_true (push (fixture->journal, pushed++));
       take_all (fixture->journal, &next);
-      g_assert_cmpuint (count_resident (fixture->journal), <=, (64 << 10) + 3 * page);
+      g_assert_cmpuint (count_resident (), <=, JKB_JOURNAL_FILE_SIZE / 2);
     }
 }
 

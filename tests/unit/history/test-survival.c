@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "core/jkb-log.h"
+#include "history/jkb-journal.h"
 #include "live-fixture.h"
 
 /* ---- restarts ---- */
@@ -146,6 +147,36 @@ test_damaged_files (Fixture *f, gconstpointer data)
   g_assert_cmpstr (jkb_history_get_error (f->history), ==, "");
 }
 
+/* What a damaged record takes with it is counted, whoever finds it. */
+static void
+test_damaged_record (Fixture *f, gconstpointer data)
+{
+  g_autofree char *path = g_build_filename (f->directory, "history.journal", NULL);
+  JkbHistoryCounters counters;
+  JkbJournal *journal;
+
+  stop (f);
+  journal = jkb_journal_open (path, NULL);
+  for (guint i = 0; i < 10; i++)
+    {
+      JkbRecord *record = jkb_journal_reserve (journal, sizeof *record);
+
+      memset (&record->realtime_us, 0, sizeof *record - G_STRUCT_OFFSET (JkbRecord, realtime_us));
+      record->realtime_us = g_get_real_time ();
+      record->monotonic_us = g_get_monotonic_time ();
+      strcpy (record->id, "garage_1");
+      make_live (record->frame, 3300);
+      jkb_journal_publish (journal, record, sizeof *record, JKB_RECORD_SAMPLE);
+      if (i == 6)
+        record->frame[100] ^= 1;
+    }
+  jkb_journal_close (journal);
+  start (f);
+  g_assert_cmpuint (count (f), ==, 6);
+  jkb_history_get_counters (f->history, &counters);
+  g_assert_cmpuint (counters.dropped, ==, 4);
+}
+
 /* Its head says that it is one of ours, the rest does not: found out when it is used. */
 static void
 test_damaged_pages (Fixture *f, gconstpointer data)
@@ -270,15 +301,16 @@ main (int argc, char **argv)
     record_until_killed (argv[1], (int) strtol (argv[2], NULL, 10));
   g_test_init (&argc, &argv, NULL);
   jkb_log_set_level ("error"); /* what is set aside is warned of */
-  ADD ("/history/restart", test_restart);
-  ADD ("/history/killed", test_killed);
-  ADD ("/history/missed", test_missed);
-  ADD ("/history/damaged-files", test_damaged_files);
-  ADD ("/history/damaged-pages", test_damaged_pages);
-  ADD ("/history/each-page", test_each_page);
-  ADD ("/history/link-in-path", test_link_in_path);
-  ADD ("/history/flood", test_flood);
-  g_test_add_func ("/history/no-directory", test_no_directory);
-  g_test_add_func ("/history/no-state", test_no_state);
+  ADD ("/survival/restart", test_restart);
+  ADD ("/survival/killed", test_killed);
+  ADD ("/survival/missed", test_missed);
+  ADD ("/survival/damaged-files", test_damaged_files);
+  ADD ("/survival/damaged-record", test_damaged_record);
+  ADD ("/survival/damaged-pages", test_damaged_pages);
+  ADD ("/survival/each-page", test_each_page);
+  ADD ("/survival/link-in-path", test_link_in_path);
+  ADD ("/survival/flood", test_flood);
+  g_test_add_func ("/survival/no-directory", test_no_directory);
+  g_test_add_func ("/survival/no-state", test_no_state);
   return g_test_run ();
 }
