@@ -92,6 +92,7 @@ handle_events (JkbReader *self, gint64 now_us)
   while (jkb_stream_next (self->stream, now_us, &event))
     {
       jkb_talker_take_event (self->talker, &event, now_us);
+      jkb_rhythm_note_event (&self->rhythm, &event);
       if (event.kind != JKB_EVENT_FRAME)
         continue;
       atomic_store_explicit (&self->last_frame_us, event.monotonic_us, memory_order_relaxed);
@@ -124,11 +125,13 @@ read_port (JkbReader *self, short events, int *errsv)
         g_clear_pointer (&self->capture, jkb_capture_unref);
       jkb_stream_commit (self->stream, (gsize) n, now_us);
       jkb_talker_hear_bytes (self->talker, now_us);
+      jkb_reader_note_bytes (self, (gsize) n, now_us);
       handle_events (self, now_us);
       total += (gsize) n;
     }
   while ((gsize) n == room && total < READ_MAX);
-  jkb_reader_note_bytes (self, total, now_us);
+  if (total == 0)
+    jkb_reader_note_silence (self, now_us);
   if (n > 0 || *errsv == EINTR)
     return TRUE;
   return *errsv == EAGAIN && (total > 0 || (events & (POLLHUP | POLLERR | POLLNVAL)) == 0);
@@ -225,7 +228,7 @@ jkb_reader_start_stream (JkbReader *self)
   else
     jkb_stream_reset (self->stream);
   self->starved = TRUE;
-  self->rhythm = (JkbRhythm){ 0 };
+  jkb_rhythm_reset (&self->rhythm);
   self->read_us = now_us;
   jkb_reader_start_watch (self, now_us);
 }

@@ -67,8 +67,8 @@ struct _JkbReader
   guint32 sequence;
   gboolean opened;   /* at least once */
   JkbRhythm rhythm;
-  gsize foretold;    /* bytes that the present wait is for, 0: no such guess */
-  gboolean starved;  /* the last read brought nothing */
+  gint64 patience_us; /* end of the present wait for bytes, if nothing else ends it */
+  gboolean starved;  /* the last wait for bytes brought none */
   gboolean hurried;  /* the last read brought more than the line could */
   gint64 read_us;    /* of the last bytes */
   int hotplug_fd;    /* while the port is absent, else -1 */
@@ -122,7 +122,8 @@ short jkb_reader_wait (JkbReader *self, int fd, gint64 until_us);
 /* The same for the open port, woken as seldom as the line allows. */
 short jkb_reader_wait_for_bytes (JkbReader *self, gint64 now_us, gint64 until_us);
 
-/* The read behind it brought @n_bytes. */
+/* A read behind it brought @n_bytes; or nothing at all. */
 void jkb_reader_note_bytes (JkbReader *self, gsize n_bytes, gint64 now_us);
+void jkb_reader_note_silence (JkbReader *self, gint64 now_us);
 
 G_END_DECLS

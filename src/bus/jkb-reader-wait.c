@@ -10,6 +10,7 @@
 
 #define BITS_PER_BYTE 10            /* 8N1 */
 #define LOW_WATER_PATIENCE_US 30000 /* beyond what the line needs for the rest of a record */
+#define PAUSE_US 5000               /* longer than a master takes between two records without one */
 #define LINE_SLACK_US 2000          /* more sleep on a serial port: adapters deliver in lumps */
 
 gint64
@@ -49,47 +50,64 @@ line_time_us (JkbReader *self, gsize n_bytes)
 void
 jkb_reader_note_bytes (JkbReader *self, gsize n_bytes, gint64 now_us)
 {
-  gboolean at_rest = jkb_stream_missing (self->stream) == 1;
+  gint64 line_us = line_time_us (self, n_bytes), elapsed_us = now_us - self->read_us;
 
-  jkb_rhythm_note (&self->rhythm, n_bytes, at_rest,
-                   self->foretold != 0 && n_bytes >= self->foretold, now_us);
-  self->starved = n_bytes == 0;
-  if (n_bytes == 0)
-    return;
-  self->hurried = line_time_us (self, n_bytes) > 2 * (now_us - self->read_us);
+  self->starved = FALSE;
+  self->hurried = line_us > 2 * elapsed_us;
+  if (elapsed_us > line_us + PAUSE_US)
+    jkb_rhythm_note_pause (&self->rhythm);
   self->read_us = now_us;
   atomic_store_explicit (&self->last_bytes_us, now_us, memory_order_relaxed);
 }
 
-/* One wake-up per record, not one per read: while a record is incomplete, TCP is asked to signal
- * only the whole of it, and a serial port, where input cannot be held back, is left alone for the
- * time that the line needs for the rest and a little more, so that on a busy bus the beginning of
- * the next record is there too. Neither when that did not work the last time: bytes that stopped
- * coming are waited for one by one, and a pty knows no speed. Nor on TCP while polling: unread
- * bytes are acknowledged 40 ms late, and a gateway with Nagle's algorithm waits for that. */
+/* A wait that ended early, for another reason, says nothing of the line. */
+void
+jkb_reader_note_silence (JkbReader *self, gint64 now_us)
+{
+  if (now_us < self->patience_us)
+    return;
+  self->starved = TRUE;
+  jkb_rhythm_note_pause (&self->rhythm);
+}
+
+/* How many bytes are worth waking up for: the rest of the record that has begun, or of all that
+ * comes before the next live frame is complete. Bytes that stopped coming are waited for one by
+ * one. */
+static gsize
+missing_bytes (JkbReader *self)
+{
+  gsize missing = self->starved ? 1 : jkb_stream_missing (self->stream);
+
+  if (self->starved || jkb_talker_get_role (self->talker) != JKB_ROLE_LISTENING)
+    return missing;
+  return MAX (missing, jkb_rhythm_foretell (&self->rhythm,
+                                            jkb_stream_counters (self->stream)->bytes));
+}
+
+/* One wake-up per live frame, not one per read: until then TCP is asked to be silent, and a serial
+ * port, where input cannot be held back, is left alone for the time that the line needs and a little
+ * more, so that on a busy bus the beginning of the next record is there too. Not so on a port that
+ * is faster than its line, as a pty, which knows no speed. Nor on TCP while polling: unread bytes
+ * are acknowledged 40 ms late, and a gateway with Nagle's algorithm waits for that. */
 short
 jkb_reader_wait_for_bytes (JkbReader *self, gint64 now_us, gint64 until_us)
 {
-  gsize missing = self->starved ? 1 : jkb_stream_missing (self->stream);
+  gsize missing = missing_bytes (self);
   int fd = self->klass->get_fd (self->transport);
 
-  self->foretold = missing == 1 && jkb_talker_get_role (self->talker) == JKB_ROLE_LISTENING
-                       ? jkb_rhythm_foretell (&self->rhythm)
-                       : 0;
-  missing = MAX (missing, self->foretold);
-
+  self->patience_us = G_MAXINT64;
   if (self->klass->set_low_water != NULL)
     {
       if (jkb_talker_get_role (self->talker) == JKB_ROLE_POLLING)
         missing = 1;
       self->klass->set_low_water (self->transport, missing);
       if (missing > 1)
-        until_us = MIN (until_us, now_us + line_time_us (self, missing) + LOW_WATER_PATIENCE_US);
+        self->patience_us = now_us + line_time_us (self, missing) + LOW_WATER_PATIENCE_US;
     }
   else if (missing > 1 && !self->klass->recorded && !self->hurried)
     {
-      until_us = MIN (until_us, now_us + line_time_us (self, missing) + LINE_SLACK_US);
+      self->patience_us = now_us + line_time_us (self, missing) + LINE_SLACK_US;
       fd = -1;
     }
-  return jkb_reader_wait (self, fd, until_us);
+  return jkb_reader_wait (self, fd, MIN (until_us, self->patience_us));
 }

@@ -5,33 +5,78 @@
  */
 #include "bus/jkb-rhythm.h"
 
-#define PAUSE_US 5000 /* longer than a BMS master takes between two records without a pause */
-#define UNIT_MIN 300  /* a frame at least: shorter ones are requests that nobody answers */
+#include <string.h>
+
+#define RECORD_MAX 1024 /* bytes between two ends: beyond that, something else was in between */
+#define PADDING_MAX 16  /* bytes between a frame and its ACK */
+#define N_TYPES (JKB_RHYTHM_KINDS / JKB_N_ADDRESSES)
 
 void
-jkb_rhythm_note (JkbRhythm *self, gsize n_bytes, gboolean at_rest, gboolean foretold,
-                 gint64 now_us)
+jkb_rhythm_reset (JkbRhythm *self)
 {
-  if (n_bytes == 0)
+  memset (self, 0, sizeof *self);
+}
+
+void
+jkb_rhythm_note_pause (JkbRhythm *self)
+{
+  self->paused = TRUE;
+}
+
+static void
+note_record (JkbRhythm *self, guint8 kind, guint64 end)
+{
+  guint64 n_bytes = end - self->end;
+  gboolean busy = !self->paused && n_bytes <= RECORD_MAX;
+
+  if (self->known)
+    self->behind[self->last] = (JkbBeat){ busy ? (guint16) n_bytes : 0, kind };
+  self->known = TRUE;
+  self->last = kind;
+  self->end = end;
+  self->paused = FALSE;
+}
+
+static void
+note_frame (JkbRhythm *self, const JkbEvent *event)
+{
+  gboolean good = event->drop == JKB_DROP_NONE && event->address >= 0
+                  && event->address < JKB_N_ADDRESSES && event->type < N_TYPES;
+
+  self->known = self->known && good;
+  self->frame_end = good ? event->offset + event->n_bytes : 0;
+  self->frame = good ? (guint8) (event->address * N_TYPES + event->type) : 0;
+}
+
+void
+jkb_rhythm_note_event (JkbRhythm *self, const JkbEvent *event)
+{
+  if (event->kind == JKB_EVENT_FRAME)
+    note_frame (self, event);
+  else if (event->kind == JKB_EVENT_BAD_FRAME)
+    self->known = FALSE;
+  else if (event->kind == JKB_EVENT_ACK && self->frame_end != 0)
     {
-      self->busy = FALSE;
-      return;
+      if (event->offset >= self->frame_end && event->offset - self->frame_end <= PADDING_MAX)
+        note_record (self, self->frame, event->offset + event->n_bytes);
+      self->frame_end = 0;
     }
-  if (self->unit == 0)
-    self->busy = foretold || now_us - self->rest_us < PAUSE_US;
-  self->unit += n_bytes;
-  if (!at_rest)
-    return;
-  self->before = self->last;
-  self->last = self->unit;
-  self->unit = 0;
-  self->rest_us = now_us;
 }
 
 gsize
-jkb_rhythm_foretell (const JkbRhythm *self)
+jkb_rhythm_foretell (const JkbRhythm *self, guint64 position)
 {
-  if (!self->busy || self->unit != 0 || self->last < UNIT_MIN || self->last != self->before)
+  guint64 end = self->end;
+  guint8 kind = self->last;
+
+  if (!self->known || self->paused)
     return 0;
-  return self->last;
+  for (guint n = 0; n < 2 && self->behind[kind].n_bytes > 0; n++)
+    {
+      end += self->behind[kind].n_bytes;
+      kind = self->behind[kind].next;
+      if (kind % N_TYPES == JKB_FRAME_LIVE)
+        break;
+    }
+  return end > position ? end - position : 0;
 }

@@ -209,6 +209,38 @@ test_tcp_stalls (Fixture *f, gconstpointer data)
   close (listener);
 }
 
+/* On a busy bus whole records are waited for; one that does not come holds up nothing. */
+static void
+test_tcp_rhythm_breaks (Fixture *f, gconstpointer data)
+{
+  int listener, peer = fixture_start_tcp (f, &listener);
+  guint8 bytes[FRAME_AND_ACK];
+
+  for (guint n = 0; n < 12; n++)
+    {
+      fixture_write_frame (peer, n % 3 + 1, n);
+      fixture_run (26);
+    }
+  while (f->n_frames < 12)
+    g_main_context_iteration (NULL, TRUE);
+
+  fixture_make_frame (bytes, 1, 12);
+  fixture_write (peer, bytes, 100);
+  fixture_run (150);
+  fixture_write (peer, bytes + 100, sizeof bytes - 100);
+  f->n_frames = 0;
+  fixture_wait (f, fixture_has_frame);
+  for (guint n = 0; n < 3; n++)
+    {
+      f->n_frames = 0;
+      fixture_write_frame (peer, 7, 13 + n);
+      fixture_wait (f, fixture_has_frame);
+      fixture_run (100);
+    }
+  close (peer);
+  close (listener);
+}
+
 /* Retried with back-off, told once. */
 static void
 test_tcp_closes_at_once (Fixture *f, gconstpointer data)
@@ -352,6 +384,7 @@ main (int argc, char **argv)
   ADD ("/bus/serial/replug", test_serial_replug);
   ADD ("/bus/tcp/frames", test_tcp_frames);
   ADD ("/bus/tcp/stalls", test_tcp_stalls);
+  ADD ("/bus/tcp/rhythm-breaks", test_tcp_rhythm_breaks);
   ADD ("/bus/tcp/closes-at-once", test_tcp_closes_at_once);
   ADD ("/bus/tcp/refused", test_tcp_refused);
   ADD ("/bus/tcp/black-hole", test_tcp_black_hole);
