@@ -49,27 +49,35 @@ static const char schema[] =
                                                          FORMAT) ";"
                                                                  "COMMIT;";
 
+/* There may be something in it for whoever wants to look. If it stays, SQLite takes it away: it does
+ * not belong to an empty database. */
 static void
-move_aside (const char *path, const char *suffix)
+move_log_aside (const char *path)
 {
-  g_autofree char *from = g_strconcat (path, suffix, NULL);
-  g_autofree char *to = g_strconcat (path, ".set-aside", suffix, NULL);
+  g_autofree char *from = g_strconcat (path, "-wal", NULL);
+  g_autofree char *to = g_strconcat (path, ".set-aside-wal", NULL);
 
+  unlink (to);
   if (rename (from, to) != 0 && errno != ENOENT)
-    jkb_log (G_LOG_LEVEL_WARNING, NULL, NULL, "cannot rename %s: %s", from, g_strerror (errno));
+    jkb_log (G_LOG_LEVEL_WARNING, NULL, NULL, "cannot set %s aside: %s", from, g_strerror (errno));
 }
 
-/* With its log: there may be something in it for whoever wants to look. */
-void
-jkb_history_db_set_aside (const char *path, const char *why)
+gboolean
+jkb_history_db_set_aside (const char *path, const char *why, GError **error)
 {
-  g_autofree char *old_log = g_strconcat (path, ".set-aside-wal", NULL);
+  g_autofree char *aside = g_strconcat (path, ".set-aside", NULL);
 
+  if (rename (path, aside) != 0)
+    {
+      g_set_error (error, JKB_ERROR, JKB_ERROR_IO,
+                   "%s %s and cannot be set aside as %s: %s; move it away yourself", path, why,
+                   aside, g_strerror (errno));
+      return FALSE;
+    }
+  move_log_aside (path);
   jkb_log (G_LOG_LEVEL_WARNING, NULL, NULL,
-           "the history %s %s: set aside as %s.set-aside, a new one is begun", path, why, path);
-  unlink (old_log);
-  move_aside (path, "");
-  move_aside (path, "-wal");
+           "the history %s %s: set aside as %s, a new one is begun", path, why, aside);
+  return TRUE;
 }
 
 /* SQLite would make it with the rights that the umask leaves. */
@@ -213,8 +221,7 @@ jkb_history_db_open (const char *path, GError **error)
   if (self != NULL || why == NULL)
     return self;
   g_clear_error (error);
-  jkb_history_db_set_aside (path, why);
-  return open_once (path, &why, error);
+  return jkb_history_db_set_aside (path, why, error) ? open_once (path, &why, error) : NULL;
 }
 
 void

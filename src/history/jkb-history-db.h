@@ -45,7 +45,8 @@ typedef struct _JkbHistoryDb JkbHistoryDb;
  * jkb_history_db_open:
  *
  * Opens @path, or makes it, closed to other users. A file that is damaged, no database of ours or
- * of a newer jkbmsd is set aside and logged, and a new one begun.
+ * of a newer jkbmsd is set aside and logged, and a new one begun. One that cannot be set aside is
+ * an error.
  *
  * Returns: (nullable)
  */
@@ -57,8 +58,9 @@ gboolean jkb_history_db_is_corrupt (JkbHistoryDb *self);
 /* Gives up what is only there to be quicker: the next use is in a minute. */
 void jkb_history_db_release_memory (JkbHistoryDb *self);
 
-/* Moves a closed database out of the way, with a warning. */
-void jkb_history_db_set_aside (const char *path, const char *why);
+/* Moves a closed database out of the way, with a warning. Returns: %FALSE with @error: it is still
+ * there */
+gboolean jkb_history_db_set_aside (const char *path, const char *why, GError **error);
 
 /* ---- transactions ---- */
 

@@ -337,16 +337,18 @@ make_source (JkbHistoryStore *self)
   return source;
 }
 
-/* After a failure. Returns: whether it is worth another try at once, with a new database */
+/* After a failure. @error: (inout): other if it cannot be set aside. Returns: whether it is worth
+ * another try at once, with a new database */
 static gboolean
-set_aside_if_corrupt (JkbHistoryStore *self)
+set_aside_if_corrupt (JkbHistoryStore *self, GError **error)
 {
   gboolean corrupt = jkb_history_db_is_corrupt (self->db);
 
   close_db (self);
-  if (corrupt)
-    jkb_history_db_set_aside (self->path, "is damaged");
-  return corrupt;
+  if (!corrupt)
+    return FALSE;
+  g_clear_error (error);
+  return jkb_history_db_set_aside (self->path, "is damaged", error);
 }
 
 /* ---- store thread: committing ---- */
@@ -386,9 +388,8 @@ commit (JkbHistoryStore *self)
   g_autoptr (GError) error = NULL;
   gboolean good = commit_once (self, &error);
 
-  if (!good && self->db != NULL && set_aside_if_corrupt (self))
+  if (!good && self->db != NULL && set_aside_if_corrupt (self, &error))
     {
-      g_clear_error (&error);
       good = commit_once (self, &error);
       if (!good && self->db != NULL)
         close_db (self);
@@ -485,15 +486,18 @@ read_for (JkbHistoryStore *self, JkbStoreMessage *message)
     g_set_error_literal (&error, JKB_ERROR, JKB_ERROR_BUSY, JKB_HISTORY_CLOSING);
   else
     read_answer (self, message, &error);
+  if (error != NULL && self->db != NULL && jkb_history_db_is_corrupt (self->db))
+    {
+      g_autoptr (GError) failed = NULL;
+
+      if (!set_aside_if_corrupt (self, &failed))
+        tell_trouble (self, "read", failed);
+    }
   if (g_error_matches (error, JKB_ERROR, JKB_ERROR_BUSY))
     message->error = g_steal_pointer (&error);
   else if (error != NULL)
-    {
-      message->error =
-          g_error_new (JKB_ERROR, JKB_ERROR_IO, "the history cannot be read: %s", error->message);
-      if (self->db != NULL && jkb_history_db_is_corrupt (self->db))
-        set_aside_if_corrupt (self);
-    }
+    message->error =
+        g_error_new (JKB_ERROR, JKB_ERROR_IO, "the history cannot be read: %s", error->message);
   answer (self, message);
 }
 

@@ -203,13 +203,18 @@ set_aside (JkbJournal *self, const char *path, const char *why, gsize size)
   gssize n = pread (self->fd, bytes, size, 0);
   g_autoptr (GError) error = NULL;
 
-  jkb_log (G_LOG_LEVEL_WARNING, NULL, NULL, "%s %s: set aside as %s, a new one is begun", path, why,
-           aside);
-  if (n < 0
-      || !g_file_set_contents_full (aside, (const char *) bytes, n, G_FILE_SET_CONTENTS_CONSISTENT,
-                                    0600, &error))
-    jkb_log (G_LOG_LEVEL_WARNING, NULL, NULL, "cannot keep %s: %s", aside,
-             error != NULL ? error->message : g_strerror (errno));
+  if (n < 0)
+    fail (&error, "read", path, errno);
+  else
+    g_file_set_contents_full (aside, (const char *) bytes, n, G_FILE_SET_CONTENTS_CONSISTENT, 0600,
+                              &error);
+  if (error == NULL)
+    jkb_log (G_LOG_LEVEL_WARNING, NULL, NULL, "%s %s: set aside as %s, a new one is begun", path,
+             why, aside);
+  else
+    jkb_log (G_LOG_LEVEL_WARNING, NULL, NULL,
+             "%s %s: a new one is begun; it could not be set aside: %s", path, why,
+             error->message);
 }
 
 /* @size: of the file as it was found */

@@ -134,6 +134,14 @@ overwrite (Fixture *f, const char *name)
       g_file_set_contents (path, "nonsense that is longer than a header of 16", -1, NULL));
 }
 
+/* Until the store thread has told it. */
+static void
+wait_for_error (Fixture *f, const char *text)
+{
+  while (strstr (jkb_history_get_error (f->history), text) == NULL)
+    g_main_context_iteration (NULL, TRUE);
+}
+
 static void
 test_damaged_files (Fixture *f, gconstpointer data)
 {
@@ -197,6 +205,35 @@ test_damaged_pages (Fixture *f, gconstpointer data)
   g_assert_cmpuint (count (f), ==, 3);
   g_assert_cmpstr (jkb_history_get_error (f->history), ==, "");
   g_assert_true (g_file_test (aside, G_FILE_TEST_EXISTS));
+}
+
+/* Nothing is written over what cannot be set aside; it is told, and the samples wait. */
+static void
+test_cannot_be_set_aside (Fixture *f, gconstpointer data)
+{
+  g_autofree char *aside = g_build_filename (f->directory, "history.sqlite.set-aside", NULL);
+  g_autofree char *path = g_build_filename (f->directory, "history.sqlite", NULL);
+  g_autofree char *bytes = NULL;
+  g_autoptr (GError) error = NULL;
+
+  add (f, "garage_1", 5);
+  stop (f);
+  overwrite (f, "history.sqlite");
+  g_assert_cmpint (g_mkdir (aside, 0700), ==, 0);
+  start (f);
+  wait_for_error (f, "is damaged and cannot be set aside");
+  add (f, "garage_1", 3);
+  g_assert_true (jkb_history_is_recording (f->history));
+  g_assert_null (ask (f, "cell_voltage_1", 0, G_MAXINT64, &error));
+  g_assert_error (error, JKB_ERROR, JKB_ERROR_IO);
+  g_assert_nonnull (strstr (error->message, "cannot be set aside"));
+  stop (f);
+  g_assert_true (g_file_get_contents (path, &bytes, NULL, NULL));
+  g_assert_true (g_str_has_prefix (bytes, "nonsense"));
+  g_rmdir (aside);
+  start (f);
+  g_assert_cmpuint (count (f), ==, 3);
+  g_assert_cmpstr (jkb_history_get_error (f->history), ==, "");
 }
 
 /* Whichever page is damaged alone: the history goes on at once. */
@@ -307,6 +344,7 @@ main (int argc, char **argv)
   ADD ("/survival/damaged-files", test_damaged_files);
   ADD ("/survival/damaged-record", test_damaged_record);
   ADD ("/survival/damaged-pages", test_damaged_pages);
+  ADD ("/survival/cannot-be-set-aside", test_cannot_be_set_aside);
   ADD ("/survival/each-page", test_each_page);
   ADD ("/survival/link-in-path", test_link_in_path);
   ADD ("/survival/flood", test_flood);
