@@ -209,23 +209,28 @@ write_all (const JkbHistorySource *source, GArray *outages, guint32 *end, JkbHis
          && jkb_history_db_set_state (source->db, STATE_POSITION, *end, error);
 }
 
-/* Without it the samples are kept all the same. */
-static void
-tidy (const JkbHistorySource *source, const JkbHistoryLimits *limits, JkbHistoryCommit *result)
+/* Without it the samples are kept all the same, unless the database is damaged or the error has taken
+ * the whole transaction back. Returns: whether there is something to commit, else with @error */
+static gboolean
+tidy (const JkbHistorySource *source, const JkbHistoryLimits *limits, JkbHistoryCommit *result,
+      GError **error)
 {
   JkbHistoryTidied tidied = { 0 };
   gint64 now_us;
 
-  if (!jkb_history_db_save_point (source->db, NULL))
-    return;
-  if (jkb_history_clock_step (source, &now_us, NULL)
-      && jkb_history_tidy (source->db, now_us, limits, &tidied, NULL))
+  if (!jkb_history_db_save_point (source->db, error))
+    return FALSE;
+  if (jkb_history_clock_step (source, &now_us, &result->untidy)
+      && jkb_history_tidy (source->db, now_us, limits, &tidied, &result->untidy))
     {
       result->more = tidied.more;
       result->lost += tidied.n_undated;
+      return TRUE;
     }
-  else
-    jkb_history_db_undo_to_save_point (source->db);
+  if (!jkb_history_db_is_corrupt (source->db) && jkb_history_db_undo_to_save_point (source->db))
+    return TRUE;
+  g_propagate_error (error, g_steal_pointer (&result->untidy));
+  return FALSE;
 }
 
 gboolean
@@ -238,14 +243,10 @@ jkb_history_commit (JkbHistorySource *source, GArray *outages, const JkbHistoryL
   *result = (JkbHistoryCommit){ 0 };
   if (!jkb_history_db_begin (source->db, error))
     return FALSE;
-  if (!write_all (source, changed, &end, result, error))
+  if (!write_all (source, changed, &end, result, error) || !tidy (source, limits, result, error)
+      || !jkb_history_db_commit (source->db, error))
     {
-      jkb_history_db_rollback (source->db);
-      return FALSE;
-    }
-  tidy (source, limits, result);
-  if (!jkb_history_db_commit (source->db, error))
-    {
+      g_clear_error (&result->untidy);
       jkb_history_db_rollback (source->db);
       return FALSE;
     }

@@ -17,6 +17,7 @@ typedef struct
   guint64 lost;    /* samples that are damaged, or that nobody can date any more */
   gboolean damage; /* a record was damaged: the journal is skipped up to now */
   gboolean more;   /* more is to be tidied than was */
+  GError *untidy;  /* (nullable): why nothing was tidied; the caller's to free */
 } JkbHistoryCommit;
 
 /**

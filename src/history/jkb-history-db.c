@@ -113,11 +113,11 @@ jkb_history_db_save_point (JkbHistoryDb *self, GError **error)
   return jkb_history_db_run (self, "SAVEPOINT tidy", error);
 }
 
-void
+gboolean
 jkb_history_db_undo_to_save_point (JkbHistoryDb *self)
 {
-  if (!sqlite3_get_autocommit (self->handle))
-    jkb_history_db_run (self, "ROLLBACK TO tidy", NULL);
+  return !sqlite3_get_autocommit (self->handle)
+         && jkb_history_db_run (self, "ROLLBACK TO tidy", NULL);
 }
 
 /* ---- numbers that are kept ---- */

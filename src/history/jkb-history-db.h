@@ -70,7 +70,8 @@ void jkb_history_db_rollback (JkbHistoryDb *self);
 
 /* Inside of one: what follows can be undone alone. */
 gboolean jkb_history_db_save_point (JkbHistoryDb *self, GError **error);
-void jkb_history_db_undo_to_save_point (JkbHistoryDb *self);
+/* Returns: %FALSE: the whole transaction is gone already */
+gboolean jkb_history_db_undo_to_save_point (JkbHistoryDb *self);
 
 /* ---- numbers that are kept ---- */
 

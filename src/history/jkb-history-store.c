@@ -57,6 +57,8 @@ struct _JkbHistoryStore
   guint32 position; /* valid while .db is open */
   JkbHistoryLimits limits;
   char *trouble;     /* (nullable): what the main thread knows */
+  gint64 told_us;    /* since when it knows that, monotonic */
+  gboolean failing;  /* the last commit did */
   gint64 due_us;     /* of the next commit, monotonic; G_MAXINT64: none */
   gint64 last_us;    /* of the last one */
   gboolean is_early; /* the next one is, because the journal fills up */
@@ -263,6 +265,7 @@ tell_trouble (JkbHistoryStore *self, const char *what, const GError *error)
     message->error = g_error_new_literal (JKB_ERROR, JKB_ERROR_IO, trouble);
   g_free (self->trouble);
   self->trouble = g_steal_pointer (&trouble);
+  self->told_us = g_get_monotonic_time ();
   answer (self, message);
 }
 
@@ -353,8 +356,9 @@ set_aside_if_corrupt (JkbHistoryStore *self, GError **error)
 
 /* ---- store thread: committing ---- */
 
+/* @untidy: (out): why nothing could be tidied */
 static gboolean
-commit_once (JkbHistoryStore *self, GError **error)
+commit_once (JkbHistoryStore *self, GError **untidy, GError **error)
 {
   JkbHistorySource source;
   JkbHistoryCommit result;
@@ -364,6 +368,7 @@ commit_once (JkbHistoryStore *self, GError **error)
   source = make_source (self);
   if (!jkb_history_commit (&source, self->outages, &self->limits, &result, error))
     return FALSE;
+  *untidy = result.untidy;
   if (result.damage)
     jkb_log (G_LOG_LEVEL_WARNING, NULL, NULL,
              "the journal of the history has a damaged record; what "
@@ -385,19 +390,24 @@ commit_once (JkbHistoryStore *self, GError **error)
 static void
 commit (JkbHistoryStore *self)
 {
-  g_autoptr (GError) error = NULL;
-  gboolean good = commit_once (self, &error);
+  g_autoptr (GError) error = NULL, untidy = NULL;
+  gboolean was_failing = self->failing, good = commit_once (self, &untidy, &error);
 
   if (!good && self->db != NULL && set_aside_if_corrupt (self, &error))
     {
-      good = commit_once (self, &error);
+      good = commit_once (self, &untidy, &error);
       if (!good && self->db != NULL)
         close_db (self);
     }
   self->last_us = g_get_monotonic_time ();
-  self->due_us = good && !self->more ? G_MAXINT64 : self->last_us + RETRY_US;
+  self->failing = !good;
+  if (!good)
+    tell_trouble (self, "written", error);
+  else if (was_failing || self->last_us >= self->told_us + RETRY_US)
+    tell_trouble (self, "tidied", untidy); /* what comes and goes, once a minute at most */
+  self->due_us = good && !self->more && self->trouble == NULL ? G_MAXINT64
+                                                               : self->last_us + RETRY_US;
   atomic_store (&self->hurried, false);
-  tell_trouble (self, "written", error);
   if (self->db != NULL)
     jkb_history_db_release_memory (self->db);
   malloc_trim (0); /* the heap of this thread, which else keeps what the largest commit took */
@@ -424,13 +434,13 @@ is_due (JkbHistoryStore *self)
 {
   gint64 now_us = g_get_monotonic_time ();
 
-  if (self->trouble == NULL && jkb_journal_fill (self->journal) > HURRY_FILL
+  if (!self->failing && jkb_journal_fill (self->journal) > HURRY_FILL
       && now_us < self->due_us)
     {
       self->due_us = MIN (self->due_us, MAX (now_us, self->last_us + COMMIT_GAP_US));
       self->is_early = TRUE;
     }
-  return now_us >= self->due_us || (self->trouble == NULL && now_us >= self->last_us + IDLE_US);
+  return now_us >= self->due_us || (!self->failing && now_us >= self->last_us + IDLE_US);
 }
 
 /* ---- store thread: questions ---- */

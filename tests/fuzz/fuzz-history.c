@@ -91,6 +91,7 @@ commit (JkbHistorySource *source, GArray *outages, GError **error)
 
   if (!jkb_history_commit (source, outages, &limits, &result, error))
     return FALSE;
+  g_clear_error (&result.untidy);
   jkb_journal_release (source->journal, source->position);
   return TRUE;
 }

@@ -106,6 +106,7 @@ commit_only (Fixture *f)
 
   jkb_history_commit (&f->source, f->outages, &f->limits, &f->result, &error);
   g_assert_no_error (error);
+  g_assert_no_error (f->result.untidy);
 }
 
 void
@@ -113,6 +114,15 @@ commit (Fixture *f)
 {
   commit_only (f);
   jkb_journal_release (f->source.journal, f->source.position);
+}
+
+void
+let_pass (Fixture *f, gint64 to_us)
+{
+  set_time (f, to_us);
+  do
+    commit (f);
+  while (f->result.more);
 }
 
 /* Values of the first cell: (element-type JkbHistoryPoint) */

@@ -35,6 +35,8 @@ void outage (Fixture *f, gint64 begin_us, gint64 end_us);
 void commit_only (Fixture *f);
 /* With the release. */
 void commit (Fixture *f);
+/* Commits as often as it takes. */
+void let_pass (Fixture *f, gint64 to_us);
 /* Values of the first cell: (element-type JkbHistoryPoint) */
 GArray *ask (Fixture *f, const char *id, gint64 from_us, gint64 to_us, guint points);
 guint count (Fixture *f, const char *id, gint64 from_us, gint64 to_us);

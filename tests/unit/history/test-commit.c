@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * SPDX-FileCopyrightText: the jkbmsd contributors
  *
- * Journal to database and back, under a virtual clock: what is committed, found, missed, thinned,
- * aged, limited, dated later, forgotten; kills between the steps.
+ * Journal to database and back, under a virtual clock: what is committed, found, missed,
+ * dated later, forgotten; kills between the steps.
  */
 #include <fcntl.h>
 #include <glib/gstdio.h>
@@ -211,109 +211,6 @@ test_confirm (Fixture *f, gconstpointer data)
                     6);
   control (f, JKB_RECORD_DROP_OUTAGES, "", 0, 0);
   g_assert_cmpuint (read_all_missed (f, 100, 0, G_MAXINT64), ==, 0);
-}
-
-/* ---- thinning ---- */
-
-/* One sample a second for @seconds, committed each minute, with the tidying of each minute. */
-static void
-live_on (Fixture *f, gint64 from_us, guint seconds)
-{
-  for (guint i = 0; i < seconds; i++)
-    {
-      add (f, "garage_1", from_us + i * SECOND, 3000 + i % 500);
-      if (i % 60 == 59)
-        {
-          set_time (f, from_us + (i + 1) * SECOND);
-          commit (f);
-        }
-    }
-}
-
-static void
-let_pass (Fixture *f, gint64 to_us)
-{
-  set_time (f, to_us);
-  do
-    commit (f);
-  while (f->result.more);
-}
-
-/* The first sample of each stretch stays, whichever hour it is in. */
-static void
-test_thinning (Fixture *f, gconstpointer data)
-{
-  g_autoptr (GArray) answer = NULL;
-
-  live_on (f, NEW_YEAR, 3 * 3600);
-  /* 03:00: the hour from 02:00 is whole; of the one from 01:00 nothing is younger than an hour */
-  g_assert_cmpuint (count (f, "garage_1", NEW_YEAR + 2 * HOUR, NEW_YEAR + 3 * HOUR), ==, 3600);
-  g_assert_cmpuint (count (f, "garage_1", NEW_YEAR + HOUR, NEW_YEAR + 2 * HOUR - 1), ==, 360);
-  g_assert_cmpuint (count (f, "garage_1", NEW_YEAR, NEW_YEAR + HOUR - 1), ==, 360);
-  answer = ask (f, "garage_1", NEW_YEAR, NEW_YEAR + HOUR - 1, 1000);
-  for (guint i = 0; i < answer->len; i++)
-    g_assert_cmpint (g_array_index (answer, JkbHistoryPoint, i).stamp_us, ==,
-                     NEW_YEAR + i * 10 * SECOND);
-  g_clear_pointer (&answer, g_array_unref);
-
-  let_pass (f, NEW_YEAR + DAY + 2 * HOUR);
-  g_assert_cmpuint (count (f, "garage_1", NEW_YEAR + 2 * HOUR, NEW_YEAR + 3 * HOUR), ==, 360);
-  g_assert_cmpuint (count (f, "garage_1", NEW_YEAR, NEW_YEAR + 2 * HOUR - 1), ==, 120);
-  answer = ask (f, "garage_1", NEW_YEAR, NEW_YEAR + HOUR - 1, 1000);
-  for (guint i = 0; i < answer->len; i++)
-    g_assert_cmpint (g_array_index (answer, JkbHistoryPoint, i).stamp_us, ==,
-                     NEW_YEAR + i * 60 * SECOND);
-}
-
-/* What waits to be sent is thinned by the same rule, and none of the rest is lost. */
-static void
-test_thinning_of_missed (Fixture *f, gconstpointer data)
-{
-  control (f, JKB_RECORD_BEGIN_OUTAGE, "", NEW_YEAR, BOOT_US);
-  live_on (f, NEW_YEAR, 2 * 3600);
-  control (f, JKB_RECORD_END_OUTAGE, "", NEW_YEAR + 2 * HOUR, BOOT_US + 2 * HOUR);
-  let_pass (f, NEW_YEAR + 2 * HOUR + 60 * SECOND);
-  g_assert_cmpuint (read_all_missed (f, 500, NEW_YEAR, NEW_YEAR + 2 * HOUR), ==, 360 + 3600);
-}
-
-static void
-test_too_old (Fixture *f, gconstpointer data)
-{
-  live_on (f, NEW_YEAR, 600);
-  let_pass (f, NEW_YEAR + 30 * DAY + HOUR - SECOND);
-  g_assert_cmpuint (count_all (f, "garage_1"), ==, 10);
-  let_pass (f, NEW_YEAR + 30 * DAY + HOUR);
-  g_assert_cmpuint (count_all (f, "garage_1"), ==, 0);
-}
-
-/* The file stays below its limit, the newest are there, and a lower limit makes it smaller. */
-static void
-test_too_much (Fixture *f, gconstpointer data)
-{
-  g_autoptr (GRand) rand = g_rand_new_with_seed (1);
-  guint64 most = 0;
-  gint64 now_us = NEW_YEAR;
-
-  f->limits.max_bytes = 1500 * 1000;
-  for (guint minute = 0; minute < 120; minute++)
-    {
-      for (guint i = 0; i < 240; i++)
-        {
-          now_us += SECOND / 4;
-          add_noise (f, now_us, rand);
-        }
-      set_time (f, now_us);
-      commit (f);
-      most = MAX (most, jkb_history_db_file_bytes (f->source.db));
-    }
-  g_assert_cmpuint (most, >, 1000 * 1000);
-  g_assert_cmpuint (most, <, 1500 * 1000 + 100 * 1000);
-  g_assert_cmpuint (count (f, "garage_1", now_us - 10 * 60 * SECOND + 1, now_us), ==, 2400);
-  g_assert_cmpuint (count (f, "garage_1", NEW_YEAR, NEW_YEAR + 60 * SECOND), ==, 0);
-
-  f->limits.max_bytes = 500 * 1000;
-  commit (f);
-  g_assert_cmpuint (jkb_history_db_file_bytes (f->source.db), <=, 500 * 1000);
 }
 
 /* ---- the clock ---- */
@@ -545,10 +442,6 @@ main (int argc, char **argv)
   ADD_MISSED (10);
   ADD_MISSED (1000);
   ADD ("/commit/confirm", test_confirm);
-  ADD ("/commit/thinning", test_thinning);
-  ADD ("/commit/thinning-of-missed", test_thinning_of_missed);
-  ADD ("/commit/too-old", test_too_old);
-  ADD ("/commit/too-much", test_too_much);
   ADD ("/commit/clock-set-later", test_clock_set_later);
   ADD ("/commit/clock-never-set", test_clock_never_set);
   ADD ("/commit/clock-steps", test_clock_steps);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "core/jkb-log.h"
+#include "history/jkb-history-db-private.h"
 #include "history/jkb-journal.h"
 #include "live-fixture.h"
 
@@ -236,6 +237,35 @@ test_cannot_be_set_aside (Fixture *f, gconstpointer data)
   g_assert_cmpstr (jkb_history_get_error (f->history), ==, "");
 }
 
+static void
+change (Fixture *f, const char *sql)
+{
+  g_autofree char *path = g_build_filename (f->directory, "history.sqlite", NULL);
+  JkbHistoryDb *db = jkb_history_db_open (path, NULL);
+
+  g_assert_true (jkb_history_db_run (db, sql, NULL));
+  jkb_history_db_close (db);
+}
+
+/* What is too old cannot be deleted: that is told, and everything else goes on. */
+static void
+test_untidy (Fixture *f, gconstpointer data)
+{
+  add (f, "garage_1", 5);
+  stop (f);
+  change (f, "UPDATE chunk SET t0=t0-3000000000000, t1=t1-3000000000000;"
+             "CREATE TRIGGER no BEFORE DELETE ON chunk BEGIN SELECT RAISE (ABORT, 'not so'); END");
+  start (f);
+  wait_for_error (f, "the history cannot be tidied: not so");
+  add (f, "garage_1", 3);
+  g_assert_cmpuint (count (f), ==, 5 + 3);
+  stop (f);
+  change (f, "DROP TRIGGER no");
+  start (f);
+  g_assert_cmpuint (count (f), ==, 3);
+  g_assert_cmpstr (jkb_history_get_error (f->history), ==, "");
+}
+
 /* Whichever page is damaged alone: the history goes on at once. */
 static void
 test_each_page (Fixture *f, gconstpointer data)
@@ -345,6 +375,7 @@ main (int argc, char **argv)
   ADD ("/survival/damaged-record", test_damaged_record);
   ADD ("/survival/damaged-pages", test_damaged_pages);
   ADD ("/survival/cannot-be-set-aside", test_cannot_be_set_aside);
+  ADD ("/survival/untidy", test_untidy);
   ADD ("/survival/each-page", test_each_page);
   ADD ("/survival/link-in-path", test_link_in_path);
   ADD ("/survival/flood", test_flood);
