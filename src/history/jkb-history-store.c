@@ -7,7 +7,6 @@
 #include "history/jkb-history-store.h"
 
 #include <errno.h>
-#include <malloc.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -410,7 +409,6 @@ commit (JkbHistoryStore *self)
   atomic_store (&self->hurried, false);
   if (self->db != NULL)
     jkb_history_db_release_memory (self->db);
-  malloc_trim (0); /* the heap of this thread, which else keeps what the largest commit took */
 }
 
 /* When the next commit is due, by what is in the journal. With nothing in it, the main thread is

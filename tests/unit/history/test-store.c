@@ -13,6 +13,17 @@
 #define COMMIT_AFTER_US 2000
 #define PATIENCE_US (20 * SECOND)
 
+/* Instead of the C library's, which would lock one heap after the other: the main loop waits when it
+ * is the turn of its own. */
+static atomic_int n_trims;
+int malloc_trim (size_t pad);
+
+int
+malloc_trim (size_t pad)
+{
+  return atomic_fetch_add (&n_trims, 1) < 0;
+}
+
 typedef struct
 {
   char *directory;
@@ -91,6 +102,7 @@ test_each_is_taken (Fixture *f, gconstpointer data)
         wait_until_empty (f);
     }
   wait_until_empty (f);
+  g_assert_cmpint (n_trims, ==, 0);
 }
 
 static void
