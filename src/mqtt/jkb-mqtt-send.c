@@ -7,7 +7,7 @@
 #include "mqtt/jkb-mqtt-thread-private.h"
 
 #define WINDOW 32 /* messages without an answer */
-#define RETRY_SEND_US (20 * 1000)
+#define RETRY_SEND_US JKB_RATE_RETRY_US
 #define RETRY_OFFLINE_US (1000 * 1000)
 
 /* ---- what waits ---- */
@@ -95,13 +95,19 @@ jkb_mqtt_thread_take_delivery (JkbMqttThread *self, JkbDelivery *delivery, gbool
 
 /* ---- sending ---- */
 
+/* No answer says when the broker is behind, and what paho has cannot be replaced by what is newer. */
 static JkbPahoResult
 send_unanswered (JkbMqttThread *self, JkbMessage *message)
 {
-  JkbPahoResult result = jkb_paho_send (self->paho, message, NULL);
+  gint64 now_us = g_get_monotonic_time ();
+  JkbPahoResult result;
 
+  if (!jkb_rate_allows (&self->rate, now_us))
+    return JKB_PAHO_FULL;
+  result = jkb_paho_send (self->paho, message, NULL);
   if (result == JKB_PAHO_SENT)
     {
+      jkb_rate_count (&self->rate, now_us);
       jkb_mqtt_link_account (self->link, jkb_message_cost (message), TRUE);
       g_free (message);
     }

@@ -9,6 +9,7 @@
 #include "mqtt/jkb-mqtt-link.h"
 #include "mqtt/jkb-pace.h"
 #include "mqtt/jkb-paho.h"
+#include "mqtt/jkb-rate.h"
 
 G_BEGIN_DECLS
 
@@ -44,6 +45,7 @@ typedef struct
   GQueue deliveries;   /* of JkbDelivery.link: their answers count */
   GQueue abandoned;    /* of JkbDelivery.link: their connection is gone, paho still has them */
   JkbOutbox outbox;
+  JkbRate rate;   /* of messages that are not answered */
   JkbPace past;   /* history messages */
   gint64 stop_us; /* end at the latest; 0: not asked to */
 } JkbMqttThread;

@@ -3,6 +3,7 @@
  *
  * When a state goes, under a virtual clock.
  */
+#include "mqtt/jkb-rate.h"
 #include "mqtt/jkb-throttle.h"
 
 #define SECOND G_USEC_PER_SEC
@@ -58,6 +59,30 @@ test_every_frame (void)
     }
 }
 
+/* A burst goes at once, a flood at the even rate, and a rest brings back the burst. */
+static void
+test_rate (void)
+{
+  JkbRate rate = { 0 };
+  gint64 now_us = 100 * SECOND;
+  guint burst = 0, even = 0;
+
+  while (jkb_rate_allows (&rate, now_us))
+    jkb_rate_count (&rate, now_us), burst++;
+  g_assert_cmpuint (burst, ==, JKB_RATE_BURST);
+  for (guint i = 0; i < 200; i++)
+    {
+      now_us += JKB_RATE_RETRY_US;
+      while (jkb_rate_allows (&rate, now_us))
+        jkb_rate_count (&rate, now_us), even++;
+    }
+  g_assert_cmpuint (even, ==, 4000);
+  now_us += SECOND;
+  for (burst = 0; jkb_rate_allows (&rate, now_us); burst++)
+    jkb_rate_count (&rate, now_us);
+  g_assert_cmpuint (burst, ==, JKB_RATE_BURST);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -66,5 +91,6 @@ main (int argc, char **argv)
   g_test_add_func ("/mqtt/throttle/does-not-beat", test_does_not_beat);
   g_test_add_func ("/mqtt/throttle/urgent", test_urgent);
   g_test_add_func ("/mqtt/throttle/every-frame", test_every_frame);
+  g_test_add_func ("/mqtt/rate", test_rate);
   return g_test_run ();
 }
