@@ -13,6 +13,7 @@ jkb_pace_reset (JkbPace *pace)
   pace->window = 1;
   pace->quick = 0;
   pace->best_us = G_MAXINT64;
+  pace->alone = FALSE;
 }
 
 JkbMessage *
@@ -30,14 +31,19 @@ jkb_pace_put_back (JkbPace *pace, JkbMessage *message)
 void
 jkb_pace_sent (JkbPace *pace)
 {
-  pace->in_flight++;
+  pace->alone = pace->in_flight++ == 0;
 }
 
 void
 jkb_pace_answered (JkbPace *pace, gint64 took_us)
 {
   pace->in_flight -= MIN (pace->in_flight, 1);
+  /* One at a time, and none waited for another: that is how long the way takes now, even if it was
+   * shorter once. */
+  if (pace->alone && pace->window == 1)
+    pace->best_us = took_us;
   pace->best_us = MIN (pace->best_us, took_us);
+  pace->alone = FALSE;
   if (took_us - pace->best_us > JKB_PACE_QUEUE_US)
     {
       pace->window = MAX (pace->window / 2, 1);

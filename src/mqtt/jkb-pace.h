@@ -20,7 +20,8 @@ typedef struct
   guint in_flight; /* sent, not answered */
   guint window;    /* as many may be */
   guint quick;     /* quick answers since the window was changed */
-  gint64 best_us;  /* shortest time to an answer on this connection */
+  gint64 best_us;  /* shortest time to an answer since one was sent alone */
+  gboolean alone;  /* the only one in flight was sent when there was none */
 } JkbPace;
 
 /* At the start, and for every new connection. Takes nothing out of what waits. */
