@@ -209,8 +209,8 @@ write_all (const JkbHistorySource *source, GArray *outages, guint32 *end, JkbHis
          && jkb_history_db_set_state (source->db, STATE_POSITION, *end, error);
 }
 
-/* Without it the samples are kept all the same, unless the database is damaged or the error has taken
- * the whole transaction back. Returns: whether there is something to commit, else with @error */
+/* Without it the samples are kept all the same, unless the database is damaged or the error has
+ * taken the whole transaction back. Returns: whether there is something to commit, else with @error */
 static gboolean
 tidy (const JkbHistorySource *source, const JkbHistoryLimits *limits, JkbHistoryCommit *result,
       GError **error)

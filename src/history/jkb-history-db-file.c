@@ -49,8 +49,8 @@ static const char schema[] =
                                                          FORMAT) ";"
                                                                  "COMMIT;";
 
-/* There may be something in it for whoever wants to look. If it stays, SQLite takes it away: it does
- * not belong to an empty database. */
+/* There may be something in it for whoever wants to look. If it stays, SQLite takes it away: it
+ * does not belong to an empty database. */
 static void
 move_log_aside (const char *path)
 {
