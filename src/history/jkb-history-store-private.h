@@ -32,6 +32,7 @@ struct _JkbHistoryStore
   GArray *outages;  /* as in the database, once one is written */
   guint32 position; /* valid while .db is open */
   JkbHistoryLimits limits;
+  GQueue waiting_requests; /* (element-type JkbStoreMessage) taken, not answered */
   char *trouble;     /* (nullable): what the main thread knows */
   gint64 told_us;    /* since when it knows that, monotonic */
   gboolean failing;  /* the last commit did */

@@ -228,14 +228,17 @@ is_due (JkbHistoryStore *self)
   return now_us >= self->due_us || (!self->failing && now_us >= self->last_us + IDLE_US);
 }
 
+/* What a receiver missed goes before all questions: clients could keep it from being sent. */
 static void
 take_request (JkbHistoryStore *self, JkbStoreMessage *message)
 {
   switch (message->kind)
     {
     case JKB_STORE_POINTS:
+      g_queue_push_tail (&self->waiting_requests, message);
+      return;
     case JKB_STORE_MISSED:
-      jkb_history_store_read_for (self, message);
+      g_queue_push_head (&self->waiting_requests, message);
       return;
     case JKB_STORE_LIMIT:
       self->limits = message->limits;
@@ -257,9 +260,24 @@ take_requests (JkbHistoryStore *self)
       JkbStoreMessage *next = (JkbStoreMessage *) message->node.next;
 
       take_request (self, message);
-      if (next != NULL && !atomic_load (&self->stop) && is_due (self))
-        jkb_history_store_commit (self); /* questions do not hold it up */
       message = next;
+    }
+}
+
+/* Between any two there is a look at what came, and a commit that is due: nothing waits for more
+ * than one question. */
+static void
+answer_requests (JkbHistoryStore *self)
+{
+  JkbStoreMessage *message;
+
+  take_requests (self);
+  while ((message = g_queue_pop_head (&self->waiting_requests)) != NULL)
+    {
+      jkb_history_store_read_for (self, message);
+      if (!atomic_load (&self->stop) && is_due (self))
+        jkb_history_store_commit (self);
+      take_requests (self);
     }
 }
 
@@ -287,7 +305,7 @@ store_thread (gpointer data)
     {
       plan (self);
       sleep_until (self);
-      take_requests (self);
+      answer_requests (self);
       if (!atomic_load (&self->stop) && is_due (self))
         jkb_history_store_commit (self);
     }

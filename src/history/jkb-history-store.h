@@ -21,7 +21,7 @@ typedef enum
 {
   JKB_STORE_LIMIT,  /* .limits are other: followed with a commit now */
   JKB_STORE_POINTS, /* .question; answered with .points or .error */
-  JKB_STORE_MISSED, /* .after_us, .max; answered with .batch or .error */
+  JKB_STORE_MISSED, /* .after_us, .max; answered with .batch or .error, before all questions */
   JKB_STORE_STATE /* an answer without a request: .error is other than before, NULL: all is well */
 } JkbStoreKind;
 

@@ -5,10 +5,11 @@
  * left lying, whenever it comes; nothing happens without one.
  */
 #include <string.h>
+#include <sys/eventfd.h>
 
 #include "core/jkb-log.h"
 #include "history-fixture.h"
-#include "history/jkb-history-store.h"
+#include "history/jkb-history-store-private.h"
 
 #define COMMIT_AFTER_US 2000
 #define PATIENCE_US (20 * SECOND)
@@ -118,6 +119,51 @@ test_asleep_without_records (Fixture *f, gconstpointer data)
   g_assert_cmpuint (jkb_history_store_get_commits (f->store), ==, commits);
 }
 
+/* All at once, so that the thread finds them together. */
+static void
+send_together (Fixture *f, const JkbStoreKind *kinds, guint n)
+{
+  for (guint i = 0; i < n; i++)
+    {
+      JkbStoreMessage *message = jkb_store_message_new (kinds[i]);
+
+      message->max = 10;
+      message->question.points = 10;
+      jkb_mpsc_push (&f->store->requests, &message->node);
+    }
+  eventfd_write (f->store->wake_fd, 1);
+}
+
+/* Questions of clients do not keep from the broker what it missed. */
+static void
+test_missed_goes_first (Fixture *f, gconstpointer data)
+{
+  const JkbStoreKind kinds[]
+      = { JKB_STORE_POINTS, JKB_STORE_POINTS, JKB_STORE_POINTS, JKB_STORE_MISSED };
+  const JkbStoreKind answers[]
+      = { JKB_STORE_MISSED, JKB_STORE_POINTS, JKB_STORE_POINTS, JKB_STORE_POINTS };
+
+  g_assert_true (push (f));
+  wait_until_empty (f);
+  g_usleep (10 * COMMIT_AFTER_US); /* until it is asleep */
+  send_together (f, kinds, G_N_ELEMENTS (kinds));
+  for (guint n = 0; n < G_N_ELEMENTS (answers);)
+    {
+      JkbStoreMessage *message = jkb_history_store_take (f->store);
+
+      while (message != NULL)
+        {
+          JkbStoreMessage *next = (JkbStoreMessage *) message->node.next;
+
+          g_assert_no_error (message->error);
+          g_assert_cmpint (message->kind, ==, answers[n++]);
+          jkb_store_message_free (message);
+          message = next;
+        }
+      g_usleep (200);
+    }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -126,5 +172,6 @@ main (int argc, char **argv)
   g_test_add ("/store/each-is-taken", Fixture, NULL, set_up, test_each_is_taken, tear_down);
   g_test_add ("/store/asleep-without-records", Fixture, NULL, set_up, test_asleep_without_records,
               tear_down);
+  g_test_add ("/store/missed-goes-first", Fixture, NULL, set_up, test_missed_goes_first, tear_down);
   return g_test_run ();
 }
