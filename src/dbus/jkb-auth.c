@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "core/jkb-error.h"
+#include "dbus/jkb-caller.h"
 
 #define POLKIT_NAME "org.freedesktop.PolicyKit1"
 #define POLKIT_PATH "/org/freedesktop/PolicyKit1/Authority"
@@ -136,18 +137,11 @@ on_caller_known (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GTask) task = user_data;
   g_autoptr (GError) error = NULL;
-  g_autoptr (GVariant) reply
-      = g_dbus_connection_call_finish (G_DBUS_CONNECTION (source), result, &error);
   Check *check = g_task_get_task_data (task);
 
-  if (reply == NULL)
-    {
-      g_dbus_error_strip_remote_error (error);
-      deny (task, "Call again: the D-Bus daemon does not say who calls:", error->message);
-      return;
-    }
-  g_variant_get (reply, "(u)", &check->uid);
-  if (check->uid == 0 || (check->policy == JKB_AUTH_SAME_USER && check->uid == getuid ()))
+  if (!jkb_caller_find_uid_finish (result, &check->uid, &error))
+    g_task_return_new_error (task, JKB_ERROR, JKB_ERROR_NOT_AUTHORIZED, "%s", error->message);
+  else if (check->uid == 0 || (check->policy == JKB_AUTH_SAME_USER && check->uid == getuid ()))
     g_task_return_boolean (task, TRUE);
   else if (check->policy == JKB_AUTH_POLKIT)
     ask_polkit (task);
@@ -176,11 +170,7 @@ jkb_auth_check_async (JkbAuthPolicy policy, GDBusMethodInvocation *invocation, c
                        != 0;
   g_task_set_source_tag (task, jkb_auth_check_async);
   g_task_set_task_data (task, check, check_free);
-  g_dbus_connection_call (check->connection, "org.freedesktop.DBus", "/org/freedesktop/DBus",
-                          "org.freedesktop.DBus", "GetConnectionUnixUser",
-                          g_variant_new ("(s)", check->sender), G_VARIANT_TYPE ("(u)"),
-                          G_DBUS_CALL_FLAGS_NONE, -1, cancellable, on_caller_known,
-                          g_object_ref (task));
+  jkb_caller_find_uid_async (invocation, cancellable, on_caller_known, g_object_ref (task));
 }
 
 gboolean

@@ -11,6 +11,7 @@
 #include "dbus/jkb-table-info.h"
 #include "dbus/jkb-table-skeleton.h"
 #include "dbus/jkb-xml-skeleton.h"
+#include "dbus/jkb-caller.h"
 #include "history/jkb-history.h"
 #include "wire/jkb-alarm.h"
 
@@ -127,19 +128,35 @@ on_history (GObject *source, GAsyncResult *result, gpointer user_data)
 }
 
 static void
-begin_get_history (JkbXmlCall *call, GVariant *parameters)
+on_asker_known (GObject *source, GAsyncResult *result, gpointer user_data)
 {
+  JkbXmlCall *call = user_data;
   JkbHistory *history = jkb_daemon_get_history (jkb_xml_call_get_daemon (call));
-  const char *sender = g_dbus_method_invocation_get_sender (jkb_xml_call_get_invocation (call));
+  GDBusMethodInvocation *invocation = jkb_xml_call_get_invocation (call);
+  g_autoptr (GError) error = NULL;
   guint64 from_us, to_us;
   const char *key;
   guint points;
+  guint32 uid;
 
-  g_variant_get (parameters, "(&sttu)", &key, &from_us, &to_us, &points);
-  jkb_history_query_async (history, sender != NULL ? sender : "",
+  if (!jkb_caller_find_uid_finish (result, &uid, &error))
+    {
+      jkb_xml_call_answer (call, NULL, error);
+      return;
+    }
+  g_variant_get (g_dbus_method_invocation_get_parameters (invocation), "(&sttu)", &key, &from_us,
+                 &to_us, &points);
+  jkb_history_query_async (history, uid,
                            jkb_bms_get_id (jkb_xml_call_get_object (call)), key,
                            (gint64) MIN (from_us, G_MAXINT64), (gint64) MIN (to_us, G_MAXINT64),
                            points, on_history, call);
+}
+
+/* Everybody may ask, so nobody may ask for all. */
+static void
+begin_get_history (JkbXmlCall *call, GVariant *parameters)
+{
+  jkb_caller_find_uid_async (jkb_xml_call_get_invocation (call), NULL, on_asker_known, call);
 }
 
 static const JkbXmlMethod methods[] = {

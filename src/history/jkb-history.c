@@ -24,11 +24,10 @@
 /* From jkb_history_begin_stop() on: a service that is stopped is gone within 2 s. */
 #define STOP_US (1800 * G_TIME_SPAN_MILLISECOND)
 
-/* Questions that wait, of all and of one asker. One takes about a second of a slow processor for a
+/* Questions that wait, of all and of one user. One takes about a second of a slow processor for a
  * year of a BMS. */
 #define MAX_WAITING 16
 #define MAX_WAITING_OF_ONE 4
-#define ASKER_KEY "jkb-asker"
 
 /* SQLite's log beside the database, which is bounded by its own settings. */
 #define LOG_BYTES (2 * 1000 * 1000)
@@ -494,20 +493,25 @@ ask (JkbHistory *self, GTask *task, JkbStoreMessage *message)
 }
 
 static guint
-count_waiting_of (JkbHistory *self, const char *asker)
+count_waiting_of (JkbHistory *self, guint32 uid)
 {
   guint n = 0;
 
   for (guint i = 0; i < self->waiting->len; i++)
-    if (g_strcmp0 (g_object_get_data (g_ptr_array_index (self->waiting, i), ASKER_KEY), asker) == 0)
-      n++;
+    {
+      GTask *task = g_ptr_array_index (self->waiting, i);
+
+      if (g_task_get_source_tag (task) == jkb_history_query_async
+          && GPOINTER_TO_UINT (g_task_get_task_data (task)) == uid)
+        n++;
+    }
   return n;
 }
 
 static gboolean
-check_asker (JkbHistory *self, const char *asker, GError **error)
+check_asker (JkbHistory *self, guint32 uid, GError **error)
 {
-  if (count_waiting_of (self, asker) < MAX_WAITING_OF_ONE)
+  if (count_waiting_of (self, uid) < MAX_WAITING_OF_ONE)
     return TRUE;
   g_set_error_literal (error, JKB_ERROR, JKB_ERROR_BUSY,
                        "too many of your questions to the history wait; ask one after the other");
@@ -533,7 +537,7 @@ check_open (JkbHistory *self, GError **error)
 }
 
 void
-jkb_history_query_async (JkbHistory *self, const char *asker, const char *id, const char *key,
+jkb_history_query_async (JkbHistory *self, guint32 uid, const char *id, const char *key,
                          gint64 from_us, gint64 to_us, guint points, GAsyncReadyCallback callback,
                          gpointer user_data)
 {
@@ -542,9 +546,10 @@ jkb_history_query_async (JkbHistory *self, const char *asker, const char *id, co
   GError *error = NULL;
 
   if (jkb_history_question_make (id, key, from_us, to_us, points, &message->question, &error)
-      && check_open (self, &error) && check_asker (self, asker, &error))
+      && check_open (self, &error) && check_asker (self, uid, &error))
     {
-      g_object_set_data_full (G_OBJECT (task), ASKER_KEY, g_strdup (asker), g_free);
+      g_task_set_source_tag (task, jkb_history_query_async);
+      g_task_set_task_data (task, GUINT_TO_POINTER (uid), NULL);
       ask (self, task, message);
       return;
     }

@@ -94,7 +94,7 @@ typedef struct
 
 /**
  * jkb_history_query_async:
- * @asker: who gets a quarter of all places at most
+ * @uid: of the user who asks, who gets a quarter of all places at most
  * @key: a live key whose value is a number or a switch (0, 1), or one of a cell: "cell_voltage_3"
  * @from_us: first stamp that counts
  * @to_us: last stamp that counts
@@ -108,7 +108,7 @@ typedef struct
  * for unknown keys, %JKB_ERROR_BUSY when too many questions wait or the daemon stops, %JKB_ERROR_IO
  * when nothing is kept.
  */
-void jkb_history_query_async (JkbHistory *self, const char *asker, const char *id, const char *key,
+void jkb_history_query_async (JkbHistory *self, guint32 uid, const char *id, const char *key,
                               gint64 from_us, gint64 to_us, guint points,
                               GAsyncReadyCallback callback, gpointer user_data);
 

@@ -10,6 +10,7 @@
 #include "core/jkb-error.h"
 #include "dbus-fixture.h"
 #include "dbus/jkb-auth.h"
+#include "dbus/jkb-caller.h"
 
 #define NAME "io.github.jkbmsd1"
 #define NOBODY "65534"
@@ -26,7 +27,8 @@ typedef struct
 } Fixture;
 
 static const char service_xml[]
-    = "<node><interface name='io.github.jkbmsd1.Test'><method name='Try'/></interface></node>";
+    = "<node><interface name='io.github.jkbmsd1.Test'><method name='Try'/>"
+      "<method name='Who'><arg type='u' direction='out'/></method></interface></node>";
 
 static const char polkit_xml[]
     = "<node><interface name='org.freedesktop.PolicyKit1.Authority'>"
@@ -51,14 +53,30 @@ on_checked (GObject *source, GAsyncResult *result, gpointer user_data)
 }
 
 static void
-on_try (GDBusConnection *connection, const char *sender, const char *path, const char *interface,
+on_caller (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  GDBusMethodInvocation *invocation = user_data;
+  g_autoptr (GError) error = NULL;
+  guint32 uid;
+
+  if (jkb_caller_find_uid_finish (result, &uid, &error))
+    g_dbus_method_invocation_return_value (invocation, g_variant_new ("(u)", uid));
+  else
+    g_dbus_method_invocation_return_gerror (invocation, error);
+}
+
+static void
+on_call (GDBusConnection *connection, const char *sender, const char *path, const char *interface,
         const char *method, GVariant *parameters, GDBusMethodInvocation *invocation,
         gpointer user_data)
 {
   Fixture *f = user_data;
 
-  jkb_auth_check_async (f->policy, invocation, JKB_ACTION_CONFIGURE, NULL, NULL, on_checked,
-                        invocation);
+  if (g_str_equal (method, "Who"))
+    jkb_caller_find_uid_async (invocation, NULL, on_caller, invocation);
+  else
+    jkb_auth_check_async (f->policy, invocation, JKB_ACTION_CONFIGURE, NULL, NULL, on_checked,
+                          invocation);
 }
 
 /* ---- the mock ---- */
@@ -97,7 +115,7 @@ set_up (Fixture *f, gconstpointer data)
 {
   private_bus_start (&f->bus);
   f->service = private_bus_connect (&f->bus);
-  export (f, f->service, service_xml, "/test", NAME, on_try);
+  export (f, f->service, service_xml, "/test", NAME, on_call);
 }
 
 static void
@@ -136,14 +154,14 @@ on_called (GObject *source, GAsyncResult *result, gpointer user_data)
   g_assert_no_error (error);
 }
 
-/* Calls Try as root or as nobody. Returns: what gdbus printed: "()" or the error. */
+/* Calls that as root or as nobody. Returns: what gdbus printed: "()" or the error. */
 static const char *
-try_as (Fixture *f, const char *uid, gboolean interactive)
+call_as (Fixture *f, const char *uid, const char *method, gboolean interactive)
 {
   const char *argv[] = { "setpriv",    "--reuid",    uid,      "--regid",
                          uid,          "--clear-groups", "gdbus",  "call",
                          "--address",  f->bus.address, "--dest", NAME,
-                         "--object-path", "/test",   "--method", NAME ".Test.Try",
+                         "--object-path", "/test",   "--method", method,
                          interactive ? "--interactive" : NULL, NULL };
   g_autoptr (GError) error = NULL;
   g_autoptr (GSubprocess) process
@@ -156,6 +174,12 @@ try_as (Fixture *f, const char *uid, gboolean interactive)
   wait_until (f->output != NULL);
   g_strchomp (f->output);
   return f->output;
+}
+
+static const char *
+try_as (Fixture *f, const char *uid, gboolean interactive)
+{
+  return call_as (f, uid, NAME ".Test.Try", interactive);
 }
 
 static gboolean
@@ -250,6 +274,24 @@ test_polkit_challenges (Fixture *f, gconstpointer data)
   g_assert_true (g_str_has_suffix (f->asked, " 1"));
 }
 
+/* A user is the same over all connections. */
+static void
+test_caller (Fixture *f, gconstpointer data)
+{
+  for (guint i = 0; i < 2; i++)
+    {
+      g_autoptr (GDBusConnection) client = private_bus_connect (&f->bus);
+      g_autoptr (GVariant) reply = call (client, NAME, "/test", NAME ".Test", "Who", NULL, NULL);
+      guint32 uid;
+
+      g_variant_get (reply, "(u)", &uid);
+      g_assert_cmpuint (uid, ==, getuid ());
+      g_dbus_connection_close_sync (client, NULL, NULL);
+    }
+  if (!cannot_be_others ())
+    g_assert_cmpstr (call_as (f, NOBODY, NAME ".Test.Who", FALSE), ==, "(uint32 65534,)");
+}
+
 #define add(path, func) g_test_add ("/dbus/auth/" path, Fixture, NULL, set_up, func, tear_down)
 
 int
@@ -261,6 +303,7 @@ main (int argc, char **argv)
   add ("other-user", test_other_user);
   add ("root-without-polkit", test_root_without_polkit);
   add ("no-polkit", test_no_polkit);
+  add ("caller", test_caller);
   add ("polkit/allows", test_polkit_allows);
   add ("polkit/denies", test_polkit_denies);
   add ("polkit/challenges", test_polkit_challenges);

@@ -70,7 +70,7 @@ ask_of (Fixture *f, const char *id, const char *key, gint64 from_us, gint64 to_u
 {
   g_autoptr (GAsyncResult) result = NULL;
 
-  jkb_history_query_async (f->history, ":1.1", id, key, from_us, to_us, 0, on_result, f);
+  jkb_history_query_async (f->history, 1000, id, key, from_us, to_us, 0, on_result, f);
   g_assert_null (f->result);
   wait_for_result (f);
   result = g_steal_pointer (&f->result);
