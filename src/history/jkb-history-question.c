@@ -66,5 +66,6 @@ jkb_history_question_make (const char *id, const char *key, gint64 from_us, gint
   question->from_us = from_us;
   question->to_us = to_us;
   question->points = points == 0 ? JKB_HISTORY_MAX_POINTS : MIN (points, JKB_HISTORY_MAX_POINTS);
+  question->max_samples = JKB_HISTORY_MAX_SAMPLES;
   return find_key (key, question, error);
 }

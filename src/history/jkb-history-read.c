@@ -15,6 +15,9 @@
 #include "history/jkb-points.h"
 #include "wire/jkb-decode.h"
 
+/* What it takes to begin with a chunk, in samples. */
+#define CHUNK_COST 16
+
 #define SLACK_US (2 * (gint64) G_USEC_PER_SEC)
 
 /* ---- records of the journal ---- */
@@ -97,6 +100,8 @@ typedef struct
   SampleFunc func;
   gpointer user_data;
   gboolean more; /* .func did not say no to this chunk's first sample */
+  guint64 left;  /* how much work may still be done */
+  gboolean exhausted;
 } Reading;
 
 static gboolean
@@ -123,6 +128,18 @@ on_sample (gint64 stamp_us, const guint8 *frame, gpointer user_data)
   return TRUE;
 }
 
+/* What the count of a damaged one says does not matter: a chunk is an hour at most. Returns: whether
+ * it may be unpacked */
+static gboolean
+pay_for (Reading *reading, const JkbChunkRow *row)
+{
+  guint64 cost = (guint64) row->count + CHUNK_COST;
+
+  reading->exhausted = reading->left < cost;
+  reading->left -= MIN (cost, reading->left);
+  return !reading->exhausted;
+}
+
 /* Chunks come in the order of their first samples: if that is too late, so are all others. */
 static gboolean
 on_chunk (const JkbChunkRow *row, gpointer user_data)
@@ -135,10 +152,21 @@ on_chunk (const JkbChunkRow *row, gpointer user_data)
   if (reading->id == NULL
       || (reading->forgotten != NULL && g_hash_table_contains (reading->forgotten, reading->id)))
     return TRUE;
+  if (!pay_for (reading, row))
+    return FALSE;
   reading->more = FALSE;
   return jkb_chunk_unpack (row->data, row->n_data, row->shift_us, on_sample, reading, NULL, NULL)
              ? reading->more
              : TRUE;
+}
+
+static gboolean
+refuse (GError **error)
+{
+  g_set_error (error, JKB_ERROR, JKB_ERROR_INVALID_ARGUMENT,
+               "from and to hold more samples than %u: ask for less time at once",
+               JKB_HISTORY_MAX_SAMPLES);
+  return FALSE;
 }
 
 static gboolean
@@ -149,7 +177,8 @@ read_chunks (Reading *reading, const char *id, GError **error)
   for (int level = JKB_LEVEL_MINUTE; level >= JKB_LEVEL_FULL && (id == NULL || number != 0);
        level--)
     if (!jkb_history_db_each (reading->source->db, level, number, reading->from_us, reading->to_us,
-                              on_chunk, reading, error))
+                              on_chunk, reading, error)
+        || (reading->exhausted && !refuse (error)))
       return FALSE;
   return TRUE;
 }
@@ -199,13 +228,13 @@ read_journal (Reading *reading, const char *id)
       reading->func (record->id, stamp_us, record->frame, reading->user_data);
 }
 
-/* @id: (nullable): of all BMS */
+/* @id: (nullable): of all BMS. @max: samples of the database that may be unpacked */
 static gboolean
 read_samples (const JkbHistorySource *source, const char *id, gint64 from_us, gint64 to_us,
-              SampleFunc func, gpointer user_data, GError **error)
+              guint64 max, SampleFunc func, gpointer user_data, GError **error)
 {
   g_autoptr (GHashTable) forgotten = find_forgotten (source);
-  Reading reading = { source, forgotten, from_us, to_us, NULL, func, user_data, FALSE };
+  Reading reading = { source, forgotten, from_us, to_us, NULL, func, user_data, FALSE, max, FALSE };
 
   if (!read_chunks (&reading, id, error))
     return FALSE;
@@ -292,8 +321,8 @@ jkb_history_read_points (const JkbHistorySource *source, const JkbHistoryQuestio
       to_us = question->to_us;
     }
   answer.points = jkb_points_new (from_us, to_us, question->points);
-  good = read_samples (source, question->id, question->from_us, question->to_us, on_answer, &answer,
-                       error);
+  good = read_samples (source, question->id, question->from_us, question->to_us,
+                       question->max_samples, on_answer, &answer, error);
   points = jkb_points_finish (answer.points);
   return good ? g_steal_pointer (&points) : NULL;
 }
@@ -400,7 +429,8 @@ jkb_history_read_missed (const JkbHistorySource *source, const GArray *outages, 
   batch->from_us = g_array_index (missed, JkbOutage, 0).begin_us;
   batch->to_us = g_array_index (missed, JkbOutage, missed->len - 1).end_us;
   collecting.samples = batch->samples;
-  if (!read_samples (source, NULL, batch->from_us, batch->to_us, on_missed, &collecting, error))
+  if (!read_samples (source, NULL, batch->from_us, batch->to_us, G_MAXUINT64, on_missed, &collecting,
+                     error))
     return NULL;
   cut (&collecting);
   batch->to_us = MIN (batch->to_us, collecting.last_us);

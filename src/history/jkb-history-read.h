@@ -52,9 +52,11 @@ typedef struct
   guint item; /* of a list */
   gint64 from_us, to_us;
   guint points; /* 1..JKB_HISTORY_MAX_POINTS */
+  guint max_samples; /* that may be read for it */
 } JkbHistoryQuestion;
 
-/* Returns: (element-type JkbHistoryPoint) (nullable): with %JKB_ERROR_IO; %JKB_ERROR_BUSY: stopped */
+/* Returns: (element-type JkbHistoryPoint) (nullable): with %JKB_ERROR_IO; %JKB_ERROR_BUSY: stopped;
+ * %JKB_ERROR_INVALID_ARGUMENT: more samples than may be read */
 GArray *jkb_history_read_points (const JkbHistorySource *source, const JkbHistoryQuestion *question,
                                  GError **error);
 

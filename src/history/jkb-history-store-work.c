@@ -251,7 +251,8 @@ jkb_history_store_read_for (JkbHistoryStore *self, JkbStoreMessage *message)
       if (!set_aside_if_corrupt (self, &failed))
         tell_trouble (self, "read", failed);
     }
-  if (g_error_matches (error, JKB_ERROR, JKB_ERROR_BUSY))
+  if (g_error_matches (error, JKB_ERROR, JKB_ERROR_BUSY)
+      || g_error_matches (error, JKB_ERROR, JKB_ERROR_INVALID_ARGUMENT))
     message->error = g_steal_pointer (&error);
   else if (error != NULL)
     message->error =

@@ -24,8 +24,7 @@
 /* From jkb_history_begin_stop() on: a service that is stopped is gone within 2 s. */
 #define STOP_US (1800 * G_TIME_SPAN_MILLISECOND)
 
-/* Questions that wait, of all and of one user. One takes about a second of a slow processor for a
- * year of a BMS. */
+/* Questions that wait, of all and of one user. */
 #define MAX_WAITING 16
 #define MAX_WAITING_OF_ONE 4
 

@@ -86,6 +86,10 @@ void jkb_history_forget (JkbHistory *self, const char *id);
 /* Most points of one answer. */
 #define JKB_HISTORY_MAX_POINTS 50000
 
+/* Samples that one question may read, about: more than a year of a BMS. On a slow processor it is some
+ * seconds, for which commits and other questions wait. */
+#define JKB_HISTORY_MAX_SAMPLES 600000
+
 typedef struct
 {
   gint64 stamp_us;
@@ -104,7 +108,8 @@ typedef struct
  * and the largest value of each are told. Unknown values are left out. Samples that are not
  * committed yet are found, too.
  *
- * Errors: %JKB_ERROR_INVALID_ARGUMENT for times and for keys without a number, %JKB_ERROR_NOT_FOUND
+ * Errors: %JKB_ERROR_INVALID_ARGUMENT for times, those that hold more than JKB_HISTORY_MAX_SAMPLES
+ * included, and for keys without a number, %JKB_ERROR_NOT_FOUND
  * for unknown keys, %JKB_ERROR_BUSY when too many questions wait or the daemon stops, %JKB_ERROR_IO
  * when nothing is kept.
  */

@@ -221,7 +221,7 @@ static void
 check_points (const JkbHistorySource *source, JkbFieldId field)
 {
   const JkbHistoryQuestion question
-      = { "garage_1", field, 0, NEW_YEAR, NOW_US, N_POINTS };
+      = { "garage_1", field, 0, NEW_YEAR, NOW_US, N_POINTS, 100000 };
   g_autoptr (GError) error = NULL;
   g_autoptr (GArray) points = jkb_history_read_points (source, &question, &error);
   gint64 last_us = NEW_YEAR;

@@ -130,7 +130,8 @@ GArray *
 ask (Fixture *f, const char *id, gint64 from_us, gint64 to_us, guint points)
 {
   JkbHistoryQuestion question = {
-    .field = JKB_FIELD_CELL_VOLTAGES, .from_us = from_us, .to_us = to_us, .points = points
+    .field = JKB_FIELD_CELL_VOLTAGES, .from_us = from_us, .to_us = to_us, .points = points,
+    .max_samples = JKB_HISTORY_MAX_SAMPLES
   };
   g_autoptr (GError) error = NULL;
   GArray *answer;

@@ -82,7 +82,8 @@ static void
 test_unknown_is_left_out (Fixture *f, gconstpointer data)
 {
   JkbHistoryQuestion question = {
-    .id = "garage_1", .field = JKB_FIELD_CELL_VOLTAGES, .item = 9, .to_us = G_MAXINT64, .points = 10
+    .id = "garage_1", .field = JKB_FIELD_CELL_VOLTAGES, .item = 9, .to_us = G_MAXINT64, .points = 10,
+    .max_samples = 100
   };
   g_autoptr (GArray) answer = NULL;
 
@@ -95,7 +96,8 @@ static void
 test_switch_is_0_or_1 (Fixture *f, gconstpointer data)
 {
   JkbHistoryQuestion question = {
-    .id = "garage_1", .field = JKB_FIELD_CHARGING, .to_us = G_MAXINT64, .points = 10
+    .id = "garage_1", .field = JKB_FIELD_CHARGING, .to_us = G_MAXINT64, .points = 10,
+    .max_samples = 100
   };
   g_autoptr (GArray) answer = NULL;
 
@@ -103,6 +105,44 @@ test_switch_is_0_or_1 (Fixture *f, gconstpointer data)
   answer = jkb_history_read_points (&f->source, &question, NULL);
   g_assert_cmpuint (answer->len, ==, 1);
   g_assert_cmpfloat (g_array_index (answer, JkbHistoryPoint, 0).value, ==, 1);
+}
+
+/* One question reads so much and no more, however long it reaches back. */
+static void
+test_bounded (Fixture *f, gconstpointer data)
+{
+  GArray *answer;
+  JkbHistoryQuestion question = {
+    .id = "garage_1", .field = JKB_FIELD_CHARGING, .to_us = G_MAXINT64, .points = 1000
+  };
+
+  for (guint hour = 0; hour < 10; hour++)
+    {
+      for (guint i = 0; i < 50; i++)
+        add (f, "garage_1", NEW_YEAR + hour * HOUR + i * SECOND, 3300);
+      add (f, "garage_2", NEW_YEAR + hour * HOUR, 3300);
+      set_time (f, NEW_YEAR + hour * HOUR + 50 * SECOND);
+      commit (f);
+    }
+  for (question.max_samples = 0; question.max_samples < 1000; question.max_samples += 10)
+    {
+      g_autoptr (GError) error = NULL;
+
+      answer = jkb_history_read_points (&f->source, &question, &error);
+      if (answer != NULL)
+        break;
+      g_assert_error (error, JKB_ERROR, JKB_ERROR_INVALID_ARGUMENT);
+    }
+  g_clear_pointer (&answer, g_array_unref);
+  g_assert_cmpuint (question.max_samples, >, 100);
+  g_assert_cmpuint (question.max_samples, <, 600);
+  question.from_us = NEW_YEAR + 9 * HOUR;
+  question.max_samples = 50 + 16;
+  answer = jkb_history_read_points (&f->source, &question, NULL);
+  g_assert_cmpuint (answer->len, ==, 50);
+  g_array_unref (answer);
+  question.max_samples--;
+  g_assert_null (jkb_history_read_points (&f->source, &question, NULL));
 }
 
 /* ---- kills ---- */
@@ -435,6 +475,7 @@ main (int argc, char **argv)
   ADD ("/commit/found-across", test_found_across);
   ADD ("/commit/unknown-is-left-out", test_unknown_is_left_out);
   ADD ("/commit/switch-is-0-or-1", test_switch_is_0_or_1);
+  ADD ("/commit/bounded", test_bounded);
   ADD ("/commit/killed-before-release", test_killed_before_release);
   ADD ("/commit/killed-before-commit", test_killed_before_commit);
   ADD ("/commit/database-lost", test_database_lost);
