@@ -44,7 +44,7 @@ typedef struct
   GDBusMethodInvocation *invocation; /* NULL: answered */
   GVariant *values;
   GCancellable *cancellable;
-  gint64 began_us;
+  gint64 began_us; /* behind the question to a user, if there was one */
   gboolean writing;
   guint timeout; /* 0: none */
 } Call;
@@ -226,6 +226,15 @@ on_applied (GObject *source, GAsyncResult *result, gpointer user_data)
   call_free (call);
 }
 
+static gboolean
+is_interactive (GDBusMethodInvocation *invocation)
+{
+  GDBusMessage *message = g_dbus_method_invocation_get_message (invocation);
+
+  return (g_dbus_message_get_flags (message) & G_DBUS_MESSAGE_FLAGS_ALLOW_INTERACTIVE_AUTHORIZATION)
+         != 0;
+}
+
 static void
 on_authorized (GObject *source, GAsyncResult *result, gpointer user_data)
 {
@@ -241,19 +250,12 @@ on_authorized (GObject *source, GAsyncResult *result, gpointer user_data)
       return;
     }
   call->writing = TRUE;
+  if (is_interactive (call->invocation))
+    call->began_us = g_get_monotonic_time ();
   if (call->kind == CALL_SET)
     limit_time (call, SET_LIMIT_US);
   jkb_writer_apply_async (jkb_daemon_get_writer (interface->daemon), interface->bms, call->values,
                           JKB_TIER_PROTECTION, on_applied, call);
-}
-
-static gboolean
-is_interactive (GDBusMethodInvocation *invocation)
-{
-  GDBusMessage *message = g_dbus_method_invocation_get_message (invocation);
-
-  return (g_dbus_message_get_flags (message) & G_DBUS_MESSAGE_FLAGS_ALLOW_INTERACTIVE_AUTHORIZATION)
-         != 0;
 }
 
 /* Consumes @call. Nobody is asked for a password for what would be refused anyway. */

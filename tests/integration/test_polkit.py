@@ -160,7 +160,7 @@ class Authorisation(jkbtest.Case):
     def test_interactive(self):
         self.begin()
         polkit = self.enter(Polkit(self.bus))
-        polkit.asks, polkit.delay = {WRITE}, 5  # longer than polkit may take without a user
+        polkit.asks, polkit.delay = {WRITE}, 10  # longer than a Set may take without a user
         self.assert_denied(self.set("Balancer", "b", "false"))
         self.assertEqual(self.held("balancer"), 1)
         self.assertEqual(self.set("Balancer", "b", "false", interactive=True), (0, ""))
