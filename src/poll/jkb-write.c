@@ -393,7 +393,6 @@ judge_forward (JkbWrite *self, const guint8 *frame)
       enter (self, PHASE_COMMAND); /* neither it nor its answer arrived: once more (§6.2.6) */
       return;
     }
-  memcpy (self->current, frame, JKB_FRAME_SIZE);
   if (landed || !untouched)
     current_item (self)->state = JKB_ITEM_WRITTEN;
   if (side_effect != 0)
@@ -402,6 +401,7 @@ judge_forward (JkbWrite *self, const guint8 *frame)
   else if (!landed)
     fail (self, self->acked ? JKB_ERROR_VERIFY_FAILED : JKB_ERROR_TIMEOUT,
           untouched ? "The BMS did not take %s" : "The BMS took another value for %s", key);
+  memcpy (self->current, frame, JKB_FRAME_SIZE);
   if (self->error != NULL)
     turn_back (self);
   else

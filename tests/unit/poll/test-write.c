@@ -21,6 +21,7 @@ typedef enum
   IGNORE,          /* told, not applied */
   CLAMP,           /* another value */
   NEIGHBOUR,       /* changes the next setting as well */
+  SWITCH,          /* changes a control switch as well */
   ROUND,           /* one raw step off */
   DEAF             /* no settings frames any more */
 } Fault;
@@ -108,6 +109,8 @@ device_takes (Device *d, const JkbCommand *command)
     jkb_encode_apply (&changed, d->frame);
   if (fault == NEIGHBOUR)
     d->frame[50] ^= 0x10; /* max_charge_current */
+  if (fault == SWITCH)
+    d->frame[282] ^= 0x10; /* display_always_on */
   return fault != LOSE_ACK;
 }
 
@@ -262,6 +265,19 @@ test_lasting_side_effect_is_told (void)
                               "max_charge_current could not be put back"));
 }
 
+/* One register holds all control switches: the sentence names the one that changed. */
+static void
+test_changed_switch_has_its_name (void)
+{
+  Device d = device (SWITCH, 0, 1);
+  g_autoptr (JkbWrite) write = write_one (OVP, 3640);
+
+  run (write, &d);
+  g_assert_error (jkb_write_peek_error (write), JKB_ERROR, JKB_ERROR_VERIFY_FAILED);
+  g_assert_nonnull (strstr (jkb_write_peek_error (write)->message,
+                            "changed display_always_on as well"));
+}
+
 static void
 test_no_op_sends_nothing (void)
 {
@@ -397,6 +413,7 @@ main (int argc, char **argv)
     }
   g_test_add_func ("/write/one-step-ignored-is-no-success", test_one_step_ignored_is_no_success);
   g_test_add_func ("/write/lasting-side-effect-is-told", test_lasting_side_effect_is_told);
+  g_test_add_func ("/write/changed-switch-has-its-name", test_changed_switch_has_its_name);
   g_test_add_func ("/write/no-op-sends-nothing", test_no_op_sends_nothing);
   g_test_add_func ("/write/interlock-sends-nothing", test_interlock_sends_nothing);
   g_test_add_func ("/write/absent-setting-is-read-only", test_absent_setting_is_read_only);
