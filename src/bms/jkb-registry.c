@@ -271,6 +271,18 @@ candidate_for (JkbRegistry *self, const char *bus_name, const char *id, const Jk
   return candidate;
 }
 
+/* What guesses said may be another BMS's: a serial number, alarms, or more cells than this one has,
+ * which would stay in discovery for good. */
+static void
+forget_guesses (Candidate *candidate)
+{
+  JkbBms *bms = jkb_bms_new (jkb_bms_get_bus_name (candidate->bms),
+                             jkb_bms_get_address (candidate->bms));
+
+  g_object_unref (candidate->bms);
+  candidate->bms = bms;
+}
+
 static void
 confirm (JkbRegistry *self, Candidate *candidate)
 {
@@ -332,6 +344,8 @@ jkb_registry_feed (JkbRegistry *self, const char *bus_name, const JkbFrame *fram
     {
       Candidate *candidate = candidate_for (self, bus_name, id, frame);
 
+      if (jkb_evidence_is_sure (frame->evidence) && !candidate->sure)
+        forget_guesses (candidate);
       if (!jkb_bms_take_frame (candidate->bms, frame))
         return;
       candidate->sure = candidate->sure || jkb_evidence_is_sure (frame->evidence);

@@ -193,6 +193,31 @@ test_guesses_never_confirm (Fixture *f, gconstpointer unused)
   g_assert_cmpuint (f->added, ==, 1);
 }
 
+/* Nothing of the guesses in front of the proof stays: they may have been another BMS's. */
+static void
+test_guesses_leave_nothing (Fixture *f, gconstpointer unused)
+{
+  JkbFrame live = live_at (14, SECOND), info = frame_at (JKB_FRAME_INFO, 14, 2 * SECOND);
+  JkbBms *bms;
+
+  put32 (live.data + 166, 1 << 4);
+  for (guint cell = 4; cell < 8; cell++)
+    put16 (live.data + 6 + 2 * cell, 3300);
+  put32 (live.data + 70, 0xff);
+  put32 (live.data + 150, 26400);
+  memcpy (info.data + 6, "JK_PB2A16S20P", 13);
+  live.evidence = info.evidence = JKB_EVIDENCE_REQUEST;
+  feed (f, live);
+  feed (f, info);
+  feed (f, live_at (14, 3 * SECOND));
+  bms = jkb_registry_find (f->registry, "garage_14");
+  g_assert_nonnull (bms);
+  g_assert_cmpuint (jkb_bms_get_n_cells (bms), ==, 4);
+  g_assert_cmpstr (jkb_bms_get_model (bms), ==, "");
+  g_assert_null (jkb_bms_peek_values (bms, JKB_GROUP_INFO));
+  g_assert_null (f->last_alarm);
+}
+
 static void
 test_address_outside (Fixture *f, gconstpointer unused)
 {
@@ -476,6 +501,7 @@ main (int argc, char **argv)
   ADD ("three-frames-announce", test_three_frames);
   ADD ("rare-frames-never-confirm", test_rare_frames_never_confirm);
   ADD ("guesses-never-confirm", test_guesses_never_confirm);
+  ADD ("guesses-leave-nothing", test_guesses_leave_nothing);
   ADD ("address-outside-is-ignored", test_address_outside);
   ADD ("implausible-frame-is-no-proof", test_implausible_frame_is_no_proof);
   ADD ("offline-after", test_offline_after);
