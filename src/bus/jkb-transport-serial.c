@@ -73,7 +73,8 @@ set_open_error (GError **error, const char *path, int errsv)
     case ENOENT:
     case ENODEV:
     case ENXIO:
-      g_set_error (error, JKB_ERROR, JKB_ERROR_IO, "%s " JKB_TRANSPORT_NOT_THERE ": plug the adapter in", path);
+      g_set_error (error, JKB_ERROR, JKB_ERROR_IO, "%s " JKB_TRANSPORT_NOT_THERE ": plug the adapter in",
+                   path);
       break;
     case ENOTTY:
       g_set_error (error, JKB_ERROR, JKB_ERROR_IO, "%s is not a serial port", path);

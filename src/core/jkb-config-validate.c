@@ -45,8 +45,8 @@ complain (Validate *validate, JkbProblemLevel level, const char *group, const ch
   va_end (args);
   if (validate->lenient && layer == JKB_LAYER_OVERLAY)
     level = JKB_PROBLEM_WARNING;
-  jkb_problems_add (validate->problems, level, file, entry != NULL ? entry->line : found != NULL ? found->line : 0, "%s",
-                    message);
+  jkb_problems_add (validate->problems, level, file,
+                    entry != NULL ? entry->line : found != NULL ? found->line : 0, "%s", message);
 }
 
 /* ---- buses ---------------------------------------------------------------------------------- */

@@ -242,7 +242,8 @@ main (int argc, char **argv)
       return JKB_CTL_OK;
     }
   if (argc < 2)
-    return jkb_ctl_fail_usage (_("say what to do, for example “jkbmsctl list” (see “jkbmsctl --help”)"));
+    return jkb_ctl_fail_usage (
+        _("say what to do, for example “jkbmsctl list” (see “jkbmsctl --help”)"));
   verb = find_verb (argc - 1, argv + 1, &n_words);
   if (verb == NULL)
     return unknown_verb (argc - 1, argv + 1);

@@ -3,8 +3,9 @@
  *
  * The journal of the history: a ring of records in a mapped file, so that what is in it survives
  * the process. One thread pushes (main), one takes (the store thread); neither waits, and a push is
- * no system call, but one in a hundred. A record counts once it is published, and is gone once it is released; a kill
- * between the two loses nothing. Opened and closed while only one thread knows of it.
+ * no system call, but one in a hundred. A record counts once it is published, and is gone once it is
+ * released; a kill between the two loses nothing. Opened and closed while only one thread knows of
+ * it.
  */
 #pragma once
 

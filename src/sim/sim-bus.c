@@ -557,7 +557,8 @@ gboolean
 sim_bus_is_done (SimBus *self)
 {
   return self->options.count > 0 && self->counters.frames >= self->options.count
-         && g_queue_is_empty (&self->transmissions) && g_queue_is_empty (&self->deliveries) && self->held->len == 0;
+         && g_queue_is_empty (&self->transmissions) && g_queue_is_empty (&self->deliveries)
+         && self->held->len == 0;
 }
 
 void

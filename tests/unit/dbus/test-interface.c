@@ -30,8 +30,8 @@ static const struct
     "Reconnect Scan StartCapture StopCapture" },
   { ROOT "/mqtt", "Mqtt",
     "CaFile:s CellsInterval:d CertFile:s ClientId:s Connected:b DiscoveryPrefix:s Dropped:t:false "
-    "Enabled:b HistoryWaiting:t:false Interval:d KeyFile:s LastError:s Published:t:false Queued:u:false TopicPrefix:s "
-    "Uri:s Username:s",
+    "Enabled:b HistoryWaiting:t:false Interval:d KeyFile:s LastError:s Published:t:false "
+    "Queued:u:false TopicPrefix:s Uri:s Username:s",
     "Reconnect Republish SetPassword" },
   { BMS, "Bms",
     "Address:u:const Bus:o:const Id:s:const LastSeen:t:false Model:s Name:s Online:b "
