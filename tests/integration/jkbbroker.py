@@ -131,6 +131,7 @@ class Capture(Process):
         self.broker = broker
         self.argv = ["mosquitto_sub", *broker.client_options(), "-V", "5", "-q", "1", "-t", topic,
                      "-t", "jkbtest/probe", "--retain-as-published", "-F", "%j"]
+        self._lines, self._messages, self._parsed = [], [], 0
 
     def start(self):
         self.spawn()
@@ -147,15 +148,25 @@ class Capture(Process):
             return False
         wait_until(probe_seen, 10, lambda: f"no echo of a probe; mosquitto_sub said {self.log[-500:]}")
 
+    def _parse(self):
+        """What came since it was called last."""
+        log = self.log
+        end = log.rfind("\n") + 1
+        for line in log[self._parsed:end].splitlines(keepends=True):
+            if line.startswith("{") and line.endswith("}\n") and '"jkbtest/probe"' not in line:
+                self._lines.append(line)
+                self._messages.append(Message(json.loads(line)))
+        self._parsed = end
+
     @property
     def lines(self):
         """The raw records, one JSON object per line, without our own probes."""
-        return [line for line in self.log.splitlines(keepends=True)
-                if line.startswith("{") and line.endswith("}\n") and '"jkbtest/probe"' not in line]
+        self._parse()
+        return list(self._lines)
 
     def messages(self, topic=None):
-        found = [Message(json.loads(line)) for line in self.lines]
-        return [m for m in found if topic is None or m.topic == topic]
+        self._parse()
+        return [m for m in self._messages if topic is None or m.topic == topic]
 
     def topics(self):
         return {m.topic for m in self.messages()}

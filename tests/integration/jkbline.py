@@ -67,7 +67,10 @@ def bus_bytes(size=20000):
             socket.create_connection(("127.0.0.1", sim.port)) as connection:
         data = b""
         while len(data) < size:
-            data += connection.recv(size - len(data))
+            chunk = connection.recv(size - len(data))
+            if not chunk:
+                raise AssertionError(f"the simulator is gone after {len(data)} of {size} bytes")
+            data += chunk
     return data
 
 

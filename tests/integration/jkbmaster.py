@@ -50,7 +50,10 @@ class Master(jkbtest.TcpPeer):
         bus.sendall(record)
         reply = b""
         while len(reply) < 308:  # the frame and its ACK
-            reply += bus.recv(4096)
+            chunk = bus.recv(4096)
+            if not chunk:
+                raise OSError("the simulator is gone")
+            reply += chunk
         return record + reply
 
     def config(self, name, **keys):

@@ -2,6 +2,7 @@
 # SPDX-FileCopyrightText: the jkbmsd contributors
 """The ground of the workshop (see jkbtest.py): programs and their output, waiting, ports."""
 
+import codecs
 import ctypes
 import os
 import random
@@ -50,16 +51,20 @@ def shared(*parts):
 
 
 def wait_until(predicate, timeout=10, message=None):
-    """Polls until predicate() is true and returns its value; fails loudly after the time."""
+    """Polls until predicate() is true and returns its value; fails loudly after the time.
+
+    What takes long to find out is asked less often: the processors are for what it waits for."""
     end = time.monotonic() + timeout * FACTOR
     while True:
+        asked = time.monotonic()
         value = predicate()
         if value:
             return value
-        if time.monotonic() > end:
+        now = time.monotonic()
+        if now > end:
             what = message() if callable(message) else message
             raise AssertionError(f"not within {timeout * FACTOR:g} s: {what or predicate}")
-        time.sleep(0.02)
+        time.sleep(min(max(0.02, 4 * (now - asked)), 0.2))
 
 
 _port_locks = []
@@ -119,7 +124,8 @@ class Process(Part):
         self.child = None
         self.directory = tempfile.mkdtemp(prefix=f"jkbtest-{title}-")
         self.log_path = os.path.join(self.directory, "log")
-        self._log = ""
+        self._log, self._log_at = "", 0
+        self._log_decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def spawn(self, stdin=subprocess.DEVNULL):
         with open(self.log_path, "ab") as log:
@@ -139,10 +145,14 @@ class Process(Part):
 
     @property
     def log(self):
-        """Everything it has printed since it was made, over all its starts."""
-        if os.path.exists(self.log_path):
-            with open(self.log_path, encoding="utf-8", errors="replace") as file:
-                self._log = file.read()
+        """Everything it has printed since it was made, over all its starts.  Waiting looks at it all
+        the time, so only what is new is read."""
+        if os.path.exists(self.log_path) and os.path.getsize(self.log_path) > self._log_at:
+            with open(self.log_path, "rb") as file:
+                file.seek(self._log_at)
+                data = file.read()
+            self._log_at += len(data)
+            self._log += self._log_decoder.decode(data)
         return self._log
 
     def wait_for_log(self, text, timeout=10):
