@@ -142,6 +142,15 @@ jkb_bus_init (JkbBus *self)
   self->status.role = JKB_ROLE_IDLE;
 }
 
+/* Of what errno says. */
+static void
+set_no_descriptor (JkbBus *self, GError **error)
+{
+  g_set_error (error, JKB_ERROR, JKB_ERROR_IO,
+               "bus %s: %s; raise LimitNOFILE= of jkbmsd.service", self->config->name,
+               g_strerror (errno));
+}
+
 /* With the first good URI comes the reader. */
 static gboolean
 find_transport (JkbBus *self, GError **error)
@@ -150,29 +159,45 @@ find_transport (JkbBus *self, GError **error)
 
   self->klass = jkb_transport_find (self->config->uri, &rest, error);
   if (self->klass != NULL && self->reader == NULL)
-    self->reader = jkb_reader_new (self->config, self->inbox);
-  return self->klass != NULL;
+    {
+      self->reader = jkb_reader_new (self->config, self->inbox);
+      if (self->reader == NULL)
+        set_no_descriptor (self, error);
+    }
+  return self->klass != NULL && self->reader != NULL;
 }
 
 JkbBus *
 jkb_bus_new (const JkbBusConfig *config, JkbBusFrameFunc frame, JkbBusDrainedFunc drained,
-             gpointer user_data)
+             gpointer user_data, GError **error)
 {
-  JkbBus *self = g_object_new (JKB_TYPE_BUS, NULL);
-  g_autoptr(GError) error = NULL;
+  g_autoptr (JkbBus) self = g_object_new (JKB_TYPE_BUS, NULL);
+  g_autoptr (GError) problem = NULL;
 
   self->config = jkb_bus_config_copy (config);
   self->frame_func = frame;
   self->drained_func = drained;
   self->user_data = user_data;
   self->inbox = jkb_inbox_new ();
+  if (self->inbox == NULL)
+    {
+      set_no_descriptor (self, error);
+      return NULL;
+    }
   jkb_inbox_attach (self->inbox, on_inbox_frame, on_inbox_status, on_inbox_drained, self);
   jkb_inbox_set_report_func (self->inbox, on_inbox_report);
   if (self->config->uri == NULL)
     self->config->uri = g_strdup ("");
-  if (!find_transport (self, &error))
-    g_strlcpy (self->status.error, error->message, sizeof self->status.error);
-  return self;
+  if (!find_transport (self, &problem))
+    {
+      if (self->klass != NULL)
+        {
+          g_propagate_error (error, g_steal_pointer (&problem));
+          return NULL;
+        }
+      g_strlcpy (self->status.error, problem->message, sizeof self->status.error);
+    }
+  return g_steal_pointer (&self);
 }
 
 void
@@ -213,14 +238,20 @@ jkb_bus_stop (JkbBus *self)
 void
 jkb_bus_configure (JkbBus *self, const JkbBusConfig *config)
 {
+  g_autoptr (GError) problem = NULL;
+
   jkb_bus_config_free (self->config);
   self->config = jkb_bus_config_copy (config);
   if (!config->enabled)
     jkb_bus_stop (self);
-  if (find_transport (self, NULL))
+  if (find_transport (self, &problem))
     jkb_reader_configure (self->reader, self->config);
   else
-    jkb_bus_stop (self); /* a URI that the check of the configuration let through */
+    {
+      jkb_bus_stop (self); /* a URI that the check of the configuration let through */
+      if (self->reader == NULL)
+        g_strlcpy (self->status.error, problem->message, sizeof self->status.error);
+    }
   jkb_bus_start (self);
   g_signal_emit (self, signals[CHANGED], 0);
 }
@@ -266,6 +297,11 @@ jkb_bus_start_capture (JkbBus *self, int fd, GError **error)
   else
     {
       self->capture = jkb_capture_new (self->config->name, fd);
+      if (self->capture == NULL)
+        {
+          set_no_descriptor (self, error);
+          return FALSE;
+        }
       self->capture_source = g_unix_fd_add (jkb_capture_get_done_fd (self->capture), G_IO_IN,
                                             on_capture_done, self);
       jkb_reader_set_capture (self->reader, self->capture);

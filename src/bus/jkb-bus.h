@@ -41,9 +41,12 @@ typedef void (*JkbBusDrainedFunc) (JkbBus *bus, gpointer user_data);
  * @config: copied
  * @frame: called for each frame with a known sender
  * @drained: called once after each batch of them
+ *
+ * Returns: (nullable): %NULL with %JKB_ERROR_IO when no file descriptor is left. A URI that cannot
+ * be is no such error: that bus exists, stays down and says why.
  */
 JkbBus *jkb_bus_new (const JkbBusConfig *config, JkbBusFrameFunc frame, JkbBusDrainedFunc drained,
-                     gpointer user_data);
+                     gpointer user_data, GError **error);
 
 /* Starts the reader thread; it connects by itself and for ever. Nothing when not enabled. */
 void jkb_bus_start (JkbBus *self);

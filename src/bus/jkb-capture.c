@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "queue/jkb-spsc.h"
+#include "queue/jkb-wake.h"
 #include "wire/jkb-secret.h"
 
 /* A chunk fits into what a pipe takes whole once it is writable (PIPE_BUF). */
@@ -193,12 +194,13 @@ jkb_capture_new (const char *bus, int fd)
   g_autofree char *name = g_strconcat ("cap-", bus, NULL);
 
   memset (self, 0, sizeof *self);
+  if (!jkb_wake_open_pair (&self->wake_fd, &self->done_fd))
+    {
+      free (self);
+      return NULL;
+    }
   jkb_spsc_init (&self->ring, N_CHUNKS, sizeof (Chunk));
   self->fd = fd;
-  self->wake_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
-  self->done_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (self->wake_fd < 0 || self->done_fd < 0)
-    g_error ("cannot create an eventfd: %s", g_strerror (errno));
   atomic_init (&self->references, 2);
   g_thread_unref (g_thread_new (name, capture_thread, self));
   return self;

@@ -13,7 +13,8 @@ G_BEGIN_DECLS
 
 typedef struct _JkbCapture JkbCapture;
 
-/* @fd: taken. Starts the writing thread. Any thread may hold a reference. */
+/* @fd: taken. Starts the writing thread. Any thread may hold a reference. Returns: (nullable): %NULL,
+ * with @fd left alone, and errno says why, when no file descriptor is left. */
 JkbCapture *jkb_capture_new (const char *bus, int fd);
 JkbCapture *jkb_capture_ref (JkbCapture *self);
 void jkb_capture_unref (JkbCapture *self);

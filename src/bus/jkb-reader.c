@@ -6,10 +6,11 @@
  */
 #include "bus/jkb-reader-private.h"
 
-#include <errno.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+
+#include "queue/jkb-wake.h"
 
 /* Stands for the order to end the capture. */
 static char no_capture;
@@ -111,22 +112,18 @@ jkb_reader_take_orders (JkbReader *self)
 JkbReader *
 jkb_reader_new (const JkbBusConfig *config, JkbInbox *inbox)
 {
-  JkbReader *self = g_new0 (JkbReader, 1);
+  g_autofree JkbReader *self = g_new0 (JkbReader, 1);
 
+  if (!jkb_wake_open_pair (&self->command_fd, &self->request_fd))
+    return NULL;
   self->name = g_strdup (config->name);
   self->config = jkb_bus_config_copy (config);
   self->klass = jkb_transport_find (self->config->uri, &self->rest, NULL);
   self->inbox = inbox;
-  self->command_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (self->command_fd < 0)
-    g_error ("cannot create an eventfd: %s", g_strerror (errno));
-  self->request_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (self->request_fd < 0)
-    g_error ("cannot create an eventfd: %s", g_strerror (errno));
   self->talker = jkb_talker_new (self->config, self->klass, inbox);
   self->hotplug_fd = -1;
   jkb_link_init (&self->link, self->name, inbox);
-  return self;
+  return g_steal_pointer (&self);
 }
 
 void

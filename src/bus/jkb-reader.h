@@ -35,7 +35,8 @@ typedef struct
   gint64 last_frame_us;
 } JkbReaderReport;
 
-/* @config: copied; its URI is good. @inbox: must outlive the reader. Nothing runs yet. */
+/* @config: copied; its URI is good. @inbox: must outlive the reader. Nothing runs yet. Returns:
+ * (nullable): %NULL, and errno says why, when no file descriptor is left. */
 JkbReader *jkb_reader_new (const JkbBusConfig *config, JkbInbox *inbox);
 void jkb_reader_free (JkbReader *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (JkbReader, jkb_reader_free)

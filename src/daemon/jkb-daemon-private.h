@@ -14,7 +14,13 @@ G_BEGIN_DECLS
 /* @config: (transfer full). Returns: (transfer full): the one before */
 JkbConfig *jkb_daemon_swap_config (JkbDaemon *self, JkbConfig *config);
 
-void jkb_daemon_add_bus (JkbDaemon *self, const JkbBusConfig *config);
+/* A bus that is not the daemon's yet, as @n_made others are not. Returns: (nullable): %NULL with
+ * %JKB_ERROR_IO when there are not enough file descriptors for one more */
+JkbBus *jkb_daemon_make_bus (JkbDaemon *self, const JkbBusConfig *config, guint n_made,
+                             GError **error);
+
+/* @bus: of jkb_daemon_make_bus() */
+void jkb_daemon_add_bus (JkbDaemon *self, JkbBus *bus);
 
 /* Its BMS go, too. */
 void jkb_daemon_remove_bus (JkbDaemon *self, JkbBus *bus);

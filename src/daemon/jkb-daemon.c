@@ -8,8 +8,10 @@
 #include "daemon/jkb-daemon.h"
 
 #include <malloc.h>
+#include <sys/resource.h>
 
 #include "core/jkb-earlier.h"
+#include "core/jkb-error.h"
 #include "core/jkb-log.h"
 #include "daemon/jkb-daemon-private.h"
 #include "daemon/jkb-writer.h"
@@ -29,6 +31,10 @@
 
 /* A stop is over within 2 s, whatever hangs. */
 #define STOP_US (1900 * G_TIME_SPAN_MILLISECOND)
+
+/* How many a bus may have open (queues, port, hotplug, name lookup, a capture), and all else. */
+#define DESCRIPTORS_PER_BUS 10
+#define DESCRIPTORS 48
 
 struct _JkbDaemon
 {
@@ -263,14 +269,54 @@ jkb_daemon_init (JkbDaemon *self)
 
 /* ---- start and stop ---- */
 
-static void
-add_bus (JkbDaemon *self, const JkbBusConfig *config)
+/* Beforehand, not when the last descriptor is taken: D-Bus, MQTT, the history and the ports of the
+ * other buses cannot do without theirs, and GLib ends a program that has none. */
+static gboolean
+check_descriptors (const JkbBusConfig *config, guint n_buses, GError **error)
 {
-  JkbBus *bus = jkb_bus_new (config, on_frame, on_drained, self);
+  guint needed = DESCRIPTORS + n_buses * DESCRIPTORS_PER_BUS;
+  struct rlimit limit;
 
-  g_ptr_array_add (self->buses, bus);
+  if (getrlimit (RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed)
+    return TRUE;
+  g_set_error (error, JKB_ERROR, JKB_ERROR_IO,
+               "there is no room for bus %s: %u of them need %u file descriptors, and jkbmsd may "
+               "have %lu; raise LimitNOFILE= of jkbmsd.service",
+               config->name, n_buses, needed, (gulong) limit.rlim_cur);
+  return FALSE;
+}
+
+JkbBus *
+jkb_daemon_make_bus (JkbDaemon *self, const JkbBusConfig *config, guint n_made, GError **error)
+{
+  if (!check_descriptors (config, self->buses->len + n_made + 1, error))
+    return NULL;
+  return jkb_bus_new (config, on_frame, on_drained, self, error);
+}
+
+static void
+add_bus (JkbDaemon *self, JkbBus *bus)
+{
+  g_ptr_array_add (self->buses, g_object_ref (bus));
   jkb_writer_watch_bus (self->writer, bus);
   g_signal_emit (self, signals[SIGNAL_BUS_ADDED], 0, bus);
+}
+
+/* One that cannot be made keeps no other from its work; a reload tries it again. */
+static void
+add_first_buses (JkbDaemon *self)
+{
+  for (guint i = 0; i < self->config->buses->len; i++)
+    {
+      const JkbBusConfig *config = g_ptr_array_index (self->config->buses, i);
+      g_autoptr (GError) error = NULL;
+      g_autoptr (JkbBus) bus = jkb_daemon_make_bus (self, config, 0, &error);
+
+      if (bus != NULL)
+        add_bus (self, bus);
+      else
+        jkb_log (G_LOG_LEVEL_WARNING, config->name, NULL, "%s", error->message);
+    }
 }
 
 /* D-Bus serves, or cannot be had for now: in both cases the daemon is up. */
@@ -309,8 +355,7 @@ jkb_daemon_start (JkbDaemon *self, JkbDaemonFunc on_running, gpointer user_data)
   g_source_attach (self->timer, NULL);
 
   /* What is known already exists before the name is owned: clients find whole trees. */
-  for (guint i = 0; i < self->config->buses->len; i++)
-    add_bus (self, g_ptr_array_index (self->config->buses, i));
+  add_first_buses (self);
   jkb_registry_load (self->registry);
   jkb_writer_report_interrupted (self->writer);
   jkb_reconfigure_tidy (self->reconfigure);
@@ -369,11 +414,11 @@ jkb_daemon_swap_config (JkbDaemon *self, JkbConfig *config)
 }
 
 void
-jkb_daemon_add_bus (JkbDaemon *self, const JkbBusConfig *config)
+jkb_daemon_add_bus (JkbDaemon *self, JkbBus *bus)
 {
-  add_bus (self, config);
+  add_bus (self, bus);
   if (self->running)
-    jkb_bus_start (g_ptr_array_index (self->buses, self->buses->len - 1));
+    jkb_bus_start (bus);
 }
 
 void

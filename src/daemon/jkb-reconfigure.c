@@ -44,7 +44,8 @@ typedef struct
   char *key;
   char *text; /* of a password: wiped in the end */
   char **options;
-  JkbConfig *config; /* NULL: as it is */
+  JkbConfig *config;    /* NULL: as it is */
+  GPtrArray *new_buses; /* that come with it (element-type JkbBus); NULL: none */
 } Job;
 
 /* What the writing thread gets, and what comes of it. */
@@ -87,6 +88,7 @@ job_free (Job *job)
   g_free (job->key);
   wipe (job->text);
   g_strfreev (job->options);
+  g_clear_pointer (&job->new_buses, g_ptr_array_unref);
   jkb_config_free (job->config);
   g_free (job);
 }
@@ -212,6 +214,26 @@ load_config (JkbReconfigure *self, GError **error)
   return NULL;
 }
 
+/* Beforehand: what they need may not be had, and then nothing changes. */
+static gboolean
+make_new_buses (JkbReconfigure *self, Job *job, GError **error)
+{
+  job->new_buses = g_ptr_array_new_with_free_func (g_object_unref);
+  for (guint i = 0; i < job->config->buses->len; i++)
+    {
+      const JkbBusConfig *wanted = g_ptr_array_index (job->config->buses, i);
+      JkbBus *bus;
+
+      if (jkb_daemon_find_bus (self->daemon, wanted->name) != NULL)
+        continue;
+      bus = jkb_daemon_make_bus (self->daemon, wanted, job->new_buses->len, error);
+      if (bus == NULL)
+        return FALSE;
+      g_ptr_array_add (job->new_buses, bus);
+    }
+  return TRUE;
+}
+
 /* ---- applying ---- */
 
 static void
@@ -231,28 +253,18 @@ follow_buses (JkbDaemon *daemon, const JkbConfig *config)
     }
 }
 
+/* What goes is told by the old configuration, what comes by the new one. @config: (transfer full).
+ * @new_buses: (nullable) */
 static void
-add_new_buses (JkbDaemon *daemon, const JkbConfig *config)
-{
-  for (guint i = 0; i < config->buses->len; i++)
-    {
-      const JkbBusConfig *wanted = g_ptr_array_index (config->buses, i);
-
-      if (jkb_daemon_find_bus (daemon, wanted->name) == NULL)
-        jkb_daemon_add_bus (daemon, wanted);
-    }
-}
-
-/* What goes is told by the old configuration, what comes by the new one. @config: (transfer full) */
-static void
-apply_config (JkbReconfigure *self, JkbConfig *config)
+apply_config (JkbReconfigure *self, JkbConfig *config, GPtrArray *new_buses)
 {
   JkbDaemon *daemon = self->daemon;
   g_autoptr (JkbConfig) old = jkb_daemon_swap_config (daemon, config);
 
   follow_buses (daemon, config);
   jkb_registry_configure (jkb_daemon_get_registry (daemon), config);
-  add_new_buses (daemon, config);
+  for (guint i = 0; new_buses != NULL && i < new_buses->len; i++)
+    jkb_daemon_add_bus (daemon, g_ptr_array_index (new_buses, i));
   jkb_history_configure (jkb_daemon_get_history (daemon), &config->history);
   jkb_mqtt_reconfigure (jkb_daemon_get_mqtt (daemon));
   if (!g_str_equal (old->daemon.log_level, config->daemon.log_level))
@@ -304,7 +316,7 @@ apply_job (JkbReconfigure *self, Job *job)
   log_change (job);
   if (config == NULL)
     return;
-  apply_config (self, config);
+  apply_config (self, config, job->new_buses);
   jkb_overlay_note_written (config);
   /* The command line may have said otherwise; and a password is read when connecting. */
   if (job->kind == JOB_SET && g_strcmp0 (job->key, "log-level") == 0)
@@ -400,6 +412,19 @@ make_change (JkbReconfigure *self, const Job *job)
 }
 
 static GError *
+prepare_reload (JkbReconfigure *self, Job *job)
+{
+  GError *error = NULL;
+
+  jkb_notify_reloading (g_get_monotonic_time ());
+  job->config = load_config (self, &error);
+  if (job->config != NULL && !make_new_buses (self, job, &error))
+    jkb_log (G_LOG_LEVEL_WARNING, NULL, NULL, "the configuration was not reloaded: %s",
+             error->message);
+  return error;
+}
+
+static GError *
 prepare (JkbReconfigure *self, Job *job)
 {
   GError *error = NULL;
@@ -407,12 +432,11 @@ prepare (JkbReconfigure *self, Job *job)
   if (!check_bus_is_free (self, job, &error) || job->kind == JOB_TIDY)
     return error;
   if (job->kind == JOB_RELOAD)
-    {
-      jkb_notify_reloading (g_get_monotonic_time ());
-      job->config = load_config (self, &error);
-    }
-  else
-    job->config = edit_config (self, job, &error);
+    return prepare_reload (self, job);
+  job->config = edit_config (self, job, &error);
+  /* No other change brings a bus, nor fails for one that could not be made before. */
+  if (job->config != NULL && (job->kind == JOB_ADD_BUS || job->kind == JOB_RESET))
+    make_new_buses (self, job, &error);
   return error;
 }
 

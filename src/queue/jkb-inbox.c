@@ -81,16 +81,18 @@ struct _JkbInbox
 JkbInbox *
 jkb_inbox_new (void)
 {
-  JkbInbox *inbox = aligned_alloc (_Alignof (JkbInbox), sizeof *inbox);
+  int event_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
+  JkbInbox *inbox;
 
+  if (event_fd < 0)
+    return NULL;
+  inbox = aligned_alloc (_Alignof (JkbInbox), sizeof *inbox);
   if (inbox == NULL)
     g_error ("out of memory: %zu bytes for an inbox", sizeof *inbox);
   memset (inbox, 0, sizeof *inbox);
   jkb_spsc_init (&inbox->ring, RING_SIZE, sizeof (JkbFrame));
   jkb_newest_init (&inbox->status, sizeof (JkbLinkStatus));
-  inbox->event_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (inbox->event_fd < 0)
-    g_error ("cannot create an eventfd: %s", g_strerror (errno));
+  inbox->event_fd = event_fd;
   return inbox;
 }
 

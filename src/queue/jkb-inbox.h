@@ -59,6 +59,7 @@ typedef void (*JkbInboxStatusFunc) (const JkbLinkStatus *status, gpointer user_d
 typedef void (*JkbInboxDrainedFunc) (gpointer user_data);
 typedef void (*JkbInboxReportFunc) (JkbMpscNode *report, gpointer user_data);
 
+/* Returns: (nullable): %NULL, and errno says why, when no file descriptor is left. */
 JkbInbox *jkb_inbox_new (void);
 void jkb_inbox_free (JkbInbox *inbox);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (JkbInbox, jkb_inbox_free)

@@ -16,7 +16,7 @@ import unittest
 
 import jkbmatrix
 import jkbtest
-from jkbdbus import ROOT
+from jkbdbus import ROOT, Error
 from jkbfault import Rig
 from jkbmatrix import LONG, fault, lane
 from jkbtest import wait_until
@@ -93,6 +93,63 @@ def no_descriptors_broker(rig):
         time.sleep(2.5)
         if rig.get(f"{ROOT}/mqtt", "Mqtt", "Connected"):
             raise AssertionError("nothing was missing")
+
+
+def buses(rig):
+    return sorted(path for path in rig.client.objects() if path.startswith(f"{ROOT}/bus/"))
+
+
+def refuse_bus(rig, method, signature="()", *arguments):
+    try:
+        rig.client.call(ROOT, "Manager", method, signature, *arguments)
+    except Error as error:
+        if error.name.endswith(".Error.Io") and "no room for bus c" in error.text \
+                and "raise LimitNOFILE= of jkbmsd.service" in error.text:
+            return
+        raise
+    raise AssertionError(f"{method} was not refused")
+
+
+@fault("machine", "no-room-for-bus", "file descriptors for two buses, and a third is wanted",
+       r"the configuration was not reloaded: there is no room for bus c")
+def no_room_for_bus(rig):
+    """It is refused, and nothing changes."""
+    overlay = os.path.join(rig.daemon.state_dir, "overrides.conf")
+    before = buses(rig), os.path.exists(overlay)
+    with open(rig.daemon.config_path, encoding="utf-8") as file:
+        config = file.read()
+    limits = resource.prlimit(rig.daemon.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(rig.daemon.pid, resource.RLIMIT_NOFILE, (70, limits[1]))
+    try:
+        refuse_bus(rig, "AddBus", "(ssa{sv})", "c", "tcp:127.0.0.1:1", {})
+        rig.daemon.write_config(config + "[bus c]\nuri=tcp:127.0.0.1:1\n")
+        refuse_bus(rig, "Reload")
+        if (buses(rig), os.path.exists(overlay)) != before:
+            raise AssertionError(f"{before} became {buses(rig)}")
+    finally:
+        rig.daemon.write_config(config)
+        resource.prlimit(rig.daemon.pid, resource.RLIMIT_NOFILE, limits)
+    rig.client.call(ROOT, "Manager", "AddBus", "(ssa{sv})", "c", "tcp:127.0.0.1:1", {})
+    rig.client.call(ROOT, "Manager", "RemoveBus", "(s)", "c")
+
+
+@fault("machine", "no-room-at-start", "file descriptors for one of two buses at the start",
+       r"warning: b: there is no room for bus b", other_bus=False, broker=False)
+def no_room_at_start(rig):
+    """The other one is served; with room for both a reload brings what was missing."""
+    rig.daemon.stop()
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (60, limits[1]))  # which the daemon inherits
+    try:
+        rig.daemon.start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    bus = f"{ROOT}/bus/a"
+    wait_until(lambda: rig.get(bus, "Bus", "FramesReceived") > 4, 20, "bus a tells nothing")
+    if buses(rig) != [bus]:
+        raise AssertionError(f"there are {buses(rig)}")
+    resource.prlimit(rig.daemon.pid, resource.RLIMIT_NOFILE, limits)
+    rig.client.call(ROOT, "Manager", "Reload")
 
 
 @fault("machine", "reload-storm", "told 50 times within a second to read its configuration again")

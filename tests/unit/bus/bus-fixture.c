@@ -115,7 +115,7 @@ void
 fixture_start (Fixture *f, const char *uri)
 {
   f->config.uri = g_strdup (uri);
-  f->bus = jkb_bus_new (&f->config, on_frame, on_drained, f);
+  f->bus = jkb_bus_new (&f->config, on_frame, on_drained, f, NULL);
   g_signal_connect (f->bus, "changed", G_CALLBACK (on_changed), f);
   jkb_bus_start (f->bus);
 }

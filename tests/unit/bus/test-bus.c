@@ -3,8 +3,10 @@
  *
  * Whole buses, reader thread and main loop: lines without sense, recordings, many lives.
  */
+#include <fcntl.h>
 #include <glib/gstdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "bus-fixture.h"
@@ -198,6 +200,46 @@ test_bad_uri (Fixture *f, gconstpointer data)
   jkb_bus_reconnect (f->bus);
 }
 
+/* The limit with which @left more can be opened. */
+static rlim_t
+lowest_descriptors (guint left)
+{
+  rlim_t limit = 0;
+
+  for (;; limit++)
+    if (fcntl ((int) limit, F_GETFD) < 0 && left-- == 0)
+      return limit;
+}
+
+/* Of the three that a bus needs to exist, none, one or two are left; nothing stays behind. */
+static void
+test_no_descriptor (Fixture *f, gconstpointer data)
+{
+  struct rlimit limit, low;
+
+  f->config.uri = g_strdup ("serial:/dev/null");
+  g_main_context_default (); /* has one of its own */
+  g_assert_cmpint (getrlimit (RLIMIT_NOFILE, &limit), ==, 0);
+  low = limit;
+  for (guint left = 0; left <= 3; left++)
+    {
+      g_autoptr (JkbBus) bus = NULL;
+      g_autoptr (GError) error = NULL;
+
+      low.rlim_cur = lowest_descriptors (left);
+      setrlimit (RLIMIT_NOFILE, &low);
+      bus = jkb_bus_new (&f->config, NULL, NULL, NULL, &error);
+      setrlimit (RLIMIT_NOFILE, &limit);
+      if (left == 3)
+        g_assert_no_error (error);
+      else
+        g_assert_error (error, JKB_ERROR, JKB_ERROR_IO);
+      g_assert_true ((bus != NULL) == (left == 3));
+      if (bus == NULL)
+        g_assert_nonnull (strstr (error->message, "raise LimitNOFILE="));
+    }
+}
+
 static void
 test_disabled (Fixture *f, gconstpointer data)
 {
@@ -286,6 +328,7 @@ main (int argc, char **argv)
   ADD ("/bus/replay/loop", test_replay_loop);
   ADD ("/bus/replay/empty", test_replay_empty);
   ADD ("/bus/bad-uri", test_bad_uri);
+  ADD ("/bus/no-descriptor", test_no_descriptor);
   ADD ("/bus/disabled", test_disabled);
   ADD ("/bus/restart", test_restart);
   ADD ("/bus/stop-delivers", test_stop_delivers);

@@ -143,7 +143,11 @@ add_buses (Fixture *f, guint first, guint n)
                             listen_somewhere (f));
   config = load (f->service.config_file, text->str);
   for (guint i = 0; i < n; i++)
-    jkb_daemon_add_bus (f->service.daemon, g_ptr_array_index (config->buses, i));
+    {
+      g_autoptr (JkbBus) bus = jkb_daemon_make_bus (f->service.daemon, g_ptr_array_index (config->buses, i), 0, NULL);
+
+      jkb_daemon_add_bus (f->service.daemon, bus);
+    }
   jkb_config_free (config);
   wait_until (count_up (f) == first + n);
   wait_sent (f);

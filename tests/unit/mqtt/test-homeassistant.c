@@ -89,7 +89,7 @@ test_golden (MqttFixture *f, gconstpointer unused)
   g_autoptr (GString) bridge = g_string_new (NULL);
   g_autofree char *document = NULL;
 
-  g_ptr_array_add (buses, jkb_bus_new (&f->bus, NULL, NULL, NULL));
+  g_ptr_array_add (buses, jkb_bus_new (&f->bus, NULL, NULL, NULL, NULL));
   f->config.homeassistant.entities = JKB_ENTITIES_FULL;
   mqtt_fixture_tell_settings (f, 1);
   mqtt_fixture_tell_info (f, 1);

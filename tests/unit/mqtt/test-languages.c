@@ -128,7 +128,7 @@ test_documents (MqttFixture *f, gconstpointer unused)
   g_autoptr (GPtrArray) buses = g_ptr_array_new_with_free_func (g_object_unref);
   Texts english;
 
-  g_ptr_array_add (buses, jkb_bus_new (&f->bus, NULL, NULL, NULL));
+  g_ptr_array_add (buses, jkb_bus_new (&f->bus, NULL, NULL, NULL, NULL));
   f->config.homeassistant.entities = JKB_ENTITIES_FULL;
   mqtt_fixture_tell_settings (f, 1);
   mqtt_fixture_tell_info (f, 1);
