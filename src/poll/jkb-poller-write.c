@@ -93,9 +93,13 @@ static void
 begin_write (JkbPoller *self, gint64 now_us)
 {
   JkbQueuedWrite *queued = g_queue_pop_head (&self->queue);
+  GArray *times;
 
   if (queued == NULL)
     return;
+  times = self->written_us[jkb_write_get_address (queued->write)];
+  if (times != NULL && times->len > 0)
+    jkb_write_set_last_sent (queued->write, g_array_index (times, gint64, times->len - 1));
   if (!wear_allows (self, queued->write, now_us))
     jkb_write_abort (
         queued->write, JKB_ERROR_BUSY,

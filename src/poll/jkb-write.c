@@ -45,7 +45,7 @@ struct _JkbWrite
   gint64 not_before_us; /* deaf time, spacing, pause before asking again */
   gint64 asked_us;
   gint64 read_us; /* when `current` was read */
-  gint64 sent_us; /* last command */
+  gint64 sent_us; /* last command, of this write or of one before */
   guint reads_failed;
 
   gboolean backward;
@@ -78,6 +78,12 @@ jkb_write_new (guint address, const JkbWriteItem *items, guint n_items,
     }
   self->sent_us = G_MININT64 / 2;
   return self;
+}
+
+void
+jkb_write_set_last_sent (JkbWrite *self, gint64 sent_us)
+{
+  self->sent_us = sent_us;
 }
 
 void

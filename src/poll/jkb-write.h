@@ -53,6 +53,9 @@ typedef struct _JkbWrite JkbWrite;
  */
 JkbWrite *jkb_write_new (guint address, const JkbWriteItem *items, guint n_items,
                          const JkbInterlockFacts *facts);
+
+/* When a command went to this BMS last, of another write: this one keeps its distance from it. */
+void jkb_write_set_last_sent (JkbWrite *self, gint64 sent_us);
 void jkb_write_free (JkbWrite *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (JkbWrite, jkb_write_free)
 

@@ -6,6 +6,7 @@
  *   - a write goes only to the BMS and register that was asked for (or back to what was there);
  *   - a reported success is what the simulated BMS holds, anything else is reported;
  *   - no write that is sent breaks an interlock, seen from the settings that were read last;
+ *   - a BMS gets at most one write per second, whichever call it belongs to;
  *   - not a byte is sent before listen-before-talk is over or while another master was heard within
  *     the guard time.
  * JKB_OPERATIONS says how many random operations (default 1,000,000), JKB_SEED which.
@@ -38,6 +39,7 @@ typedef struct
 
   gboolean has_settings[JKB_N_ADDRESSES];
   guint8 settings[JKB_N_ADDRESSES][JKB_FRAME_SIZE]; /* read last */
+  gint64 written_us[JKB_N_ADDRESSES]; /* last, 0: never */
 
   gboolean writing;
   guint write_address;
@@ -116,6 +118,15 @@ assert_interlocks (World *w, const JkbCommand *command)
     if (command_is_for (command, id) && jkb_fields[id].write_class != JKB_CLASS_X
         && !jkb_values_field_equal (&before, &after, id))
       g_assert_true (jkb_interlock_check (&before, &after, id, &no_facts, NULL));
+}
+
+static void
+assert_spacing (World *w, const JkbCommand *command)
+{
+  gint64 before_us = w->written_us[command->address];
+
+  g_assert_true (before_us == 0 || w->now_us - before_us >= SECOND);
+  w->written_us[command->address] = w->now_us;
 }
 
 static void
@@ -230,6 +241,7 @@ send_command (World *w, const JkbCommand *command)
     {
       assert_wanted (w, command);
       assert_interlocks (w, command);
+      assert_spacing (w, command);
       w->commands++;
     }
   sim_bus_receive (w->bus, 0, &w->input, command->bytes, command->n_bytes, w->now_us * 1000);
