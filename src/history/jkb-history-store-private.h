@@ -13,7 +13,8 @@ struct _JkbHistoryStore
 {
   /* set before the thread starts */
   char *path;
-  JkbJournal *journal;
+  char *journal_path;
+  gboolean make;
   gint64 commit_after_us;
   int wake_fd;  /* to the store thread */
   int reply_fd; /* to the main thread */
@@ -26,6 +27,8 @@ struct _JkbHistoryStore
   atomic_bool stop;    /* it is to end */
   atomic_bool ended;
   _Atomic guint64 commits, early, lost, bytes, waiting;
+
+  JkbJournal *journal; /* (nullable): the main thread knows of it since JKB_STORE_OPENED */
 
   /* the store thread's own */
   JkbHistoryDb *db; /* (nullable): closed until it can be opened */

@@ -11,6 +11,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "core/jkb-error.h"
 #include "history/jkb-outages.h"
 
 /* However fast samples come, the card has its rest; the journal drops what is too much. */
@@ -71,19 +72,26 @@ new_eventfd (void)
 }
 
 JkbHistoryStore *
-jkb_history_store_new (const char *database, JkbJournal *journal, const JkbHistoryLimits *limits,
-                       gint64 commit_after_us)
+jkb_history_store_new (const char *database, const char *journal, gboolean make,
+                       const JkbHistoryLimits *limits, gint64 commit_after_us)
 {
   JkbHistoryStore *self = g_new0 (JkbHistoryStore, 1);
 
   self->path = g_strdup (database);
-  self->journal = journal;
+  self->journal_path = g_strdup (journal);
+  self->make = make;
   self->limits = *limits;
   self->commit_after_us = commit_after_us;
   self->wake_fd = new_eventfd ();
   self->reply_fd = new_eventfd ();
   self->thread = g_thread_new ("jkb-history", store_thread, self);
   return self;
+}
+
+JkbJournal *
+jkb_history_store_get_journal (JkbHistoryStore *self)
+{
+  return self->journal;
 }
 
 void
@@ -106,6 +114,14 @@ jkb_history_store_take (JkbHistoryStore *self)
 
   eventfd_read (self->reply_fd, &count);
   return (JkbStoreMessage *) jkb_mpsc_drain (&self->answers);
+}
+
+gboolean
+jkb_history_store_wait (JkbHistoryStore *self, int timeout_ms)
+{
+  struct pollfd fd = { .fd = self->reply_fd, .events = POLLIN };
+
+  return poll (&fd, 1, timeout_ms) > 0;
 }
 
 /* The order of all four accesses, sequentially consistent: here head, then idle; there idle, then
@@ -139,7 +155,6 @@ gboolean
 jkb_history_store_stop (JkbHistoryStore *self, int timeout_ms)
 {
   gint64 until_us = g_get_monotonic_time () + (gint64) timeout_ms * 1000;
-  struct pollfd fd = { .fd = self->reply_fd, .events = POLLIN };
 
   jkb_history_store_leave (self);
   while (!atomic_load (&self->ended))
@@ -149,7 +164,7 @@ jkb_history_store_stop (JkbHistoryStore *self, int timeout_ms)
 
       if (left_us <= 0)
         return FALSE;
-      poll (&fd, 1, (int) (left_us / 1000) + 1);
+      jkb_history_store_wait (self, (int) (left_us / 1000) + 1);
       eventfd_read (self->reply_fd, &count);
     }
   g_thread_join (g_steal_pointer (&self->thread));
@@ -163,6 +178,8 @@ jkb_history_store_free (JkbHistoryStore *self)
   free_list (&self->answers);
   close (self->wake_fd);
   close (self->reply_fd);
+  jkb_journal_close (self->journal);
+  g_free (self->journal_path);
   g_free (self->path);
   g_free (self);
 }
@@ -293,13 +310,26 @@ sleep_until (JkbHistoryStore *self)
   eventfd_read (self->wake_fd, &count);
 }
 
-static gpointer
-store_thread (gpointer data)
+/* Its blocks are had, its records read, perhaps it is set aside: nothing for the main loop. */
+static void
+open_journal (JkbHistoryStore *self)
 {
-  JkbHistoryStore *self = data;
+  JkbStoreMessage *message = jkb_store_message_new (JKB_STORE_OPENED);
 
+  if (self->make || g_file_test (self->path, G_FILE_TEST_EXISTS)
+      || g_file_test (self->journal_path, G_FILE_TEST_EXISTS))
+    self->journal = jkb_journal_open (self->journal_path, &message->error);
+  else
+    message->error = g_error_new_literal (JKB_ERROR, JKB_ERROR_NOT_FOUND, "there is no history");
+  if (self->journal != NULL)
+    atomic_store_explicit (&self->lost, jkb_journal_get_cut (self->journal), memory_order_relaxed);
+  jkb_history_store_answer (self, message);
+}
+
+static void
+run (JkbHistoryStore *self)
+{
   self->outages = jkb_outages_new ();
-  atomic_store_explicit (&self->lost, jkb_journal_get_cut (self->journal), memory_order_relaxed);
   jkb_history_store_commit (self);
   while (!atomic_load (&self->stop))
     {
@@ -314,6 +344,16 @@ store_thread (gpointer data)
   jkb_history_store_close_db (self);
   g_array_unref (self->outages);
   g_free (self->trouble);
+}
+
+static gpointer
+store_thread (gpointer data)
+{
+  JkbHistoryStore *self = data;
+
+  open_journal (self);
+  if (self->journal != NULL)
+    run (self);
   atomic_store (&self->ended, true);
   eventfd_write (self->reply_fd, 1);
   return NULL;

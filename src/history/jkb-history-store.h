@@ -19,6 +19,8 @@ G_BEGIN_DECLS
 
 typedef enum
 {
+  JKB_STORE_OPENED, /* the first answer, without a request: the journal is open, or .error says why
+                     * it is not, %JKB_ERROR_NOT_FOUND that nothing is there, and the thread ends */
   JKB_STORE_LIMIT,  /* .limits are other: followed with a commit now */
   JKB_STORE_POINTS, /* .question; answered with .points or .error */
   JKB_STORE_MISSED, /* .after_us, .max; answered with .batch or .error, before all questions */
@@ -50,13 +52,18 @@ typedef struct _JkbHistoryStore JkbHistoryStore;
 
 /**
  * jkb_history_store_new:
- * @journal: (transfer none): open as long as the thread runs
+ * @database: path
+ * @journal: path
+ * @make: whether to make them where neither is there
  * @commit_after_us: from the first record that comes into the empty journal to the commit
  *
- * Starts the thread.
+ * Starts the thread, which opens the journal: that takes as long as the disk does.
  */
-JkbHistoryStore *jkb_history_store_new (const char *database, JkbJournal *journal,
+JkbHistoryStore *jkb_history_store_new (const char *database, const char *journal, gboolean make,
                                         const JkbHistoryLimits *limits, gint64 commit_after_us);
+
+/* Once %JKB_STORE_OPENED has come without an error. (transfer none) */
+JkbJournal *jkb_history_store_get_journal (JkbHistoryStore *self);
 
 /* @message: (transfer full) */
 void jkb_history_store_send (JkbHistoryStore *self, JkbStoreMessage *message);
@@ -65,6 +72,9 @@ void jkb_history_store_send (JkbHistoryStore *self, JkbStoreMessage *message);
 int jkb_history_store_get_fd (JkbHistoryStore *self);
 JkbStoreMessage *
 jkb_history_store_take (JkbHistoryStore *self); /* (nullable): a list, .node.next */
+
+/* Returns: whether the fd has become readable within @timeout_ms */
+gboolean jkb_history_store_wait (JkbHistoryStore *self, int timeout_ms);
 
 /* After each push into the journal: wakes the thread when it sleeps without a time to wake, or when
  * the journal fills up. Mostly two loads. */
@@ -80,8 +90,8 @@ gboolean jkb_history_store_has_ended (JkbHistoryStore *self);
  *
  * Asks, if nobody did, and waits.
  *
- * Returns: whether the thread has ended within @timeout_ms; then @self and, by the caller, the
- * journal can be freed. If not, both are left to the end of the process.
+ * Returns: whether the thread has ended within @timeout_ms; then @self can be freed, which closes
+ * the journal. If not, both are left to the end of the process.
  */
 gboolean jkb_history_store_stop (JkbHistoryStore *self, int timeout_ms);
 void jkb_history_store_free (JkbHistoryStore *self);

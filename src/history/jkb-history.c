@@ -1,22 +1,23 @@
 /* SPDX-License-Identifier: MIT
  * SPDX-FileCopyrightText: the jkbmsd contributors
  *
- * The history, main-thread half: pushes into the journal, hands questions to the store thread and
- * its answers to whoever asked.
+ * The history, main-thread half: starts and stops the store thread, pushes into the journal, hands
+ * answers to whoever asked (jkb-history-ask.c). Main thread only.
  */
-#include "history/jkb-history.h"
+#include "history/jkb-history-private.h"
 
 #include <glib-unix.h>
 #include <string.h>
 
 #include "core/jkb-error.h"
 #include "core/jkb-log.h"
-#include "history/jkb-history-question.h"
-#include "history/jkb-history-store.h"
 
 #define JOURNAL_NAME "history.journal"
 #define DATABASE_NAME "history.sqlite"
 #define RETRY_S 60
+
+/* A start waits so long for the journal, so that nothing is dropped until it is open. */
+#define OPEN_US ((gint64) G_USEC_PER_SEC)
 
 /* With what the commit itself takes, less than a minute: that is what a power cut may cost. */
 #define COMMIT_AFTER_US ((gint64) 50 * G_USEC_PER_SEC)
@@ -24,34 +25,8 @@
 /* From jkb_history_begin_stop() on: a service that is stopped is gone within 2 s. */
 #define STOP_US (1800 * G_TIME_SPAN_MILLISECOND)
 
-/* Questions that wait, of all and of one user. */
-#define MAX_WAITING 16
-#define MAX_WAITING_OF_ONE 4
-
 /* SQLite's log beside the database, which is bounded by its own settings. */
 #define LOG_BYTES (2 * 1000 * 1000)
-
-struct _JkbHistory
-{
-  GObject parent_instance;
-
-  char *state_dir; /* (nullable) */
-  char *journal_path;
-  JkbHistoryConfig config;
-  gboolean started;
-  JkbJournal *journal;    /* (nullable) */
-  JkbHistoryStore *store; /* (nullable): with .journal */
-  gboolean leaving;       /* .store was asked to end */
-  gint64 stop_us;         /* monotonic: when a stop is to be over; 0: none is asked for */
-  guint answers_source;
-  guint retry_source;
-  char *error;
-  GPtrArray *waiting;   /* (element-type GTask): asked, not answered */
-  GPtrArray *to_forget; /* (element-type utf8): that the journal could not take yet */
-  gboolean reading_missed;
-  guint64 recorded, dropped;
-  JkbHistoryCounters past; /* of store threads that have ended */
-};
 
 G_DEFINE_TYPE (JkbHistory, jkb_history, G_TYPE_OBJECT)
 
@@ -138,6 +113,9 @@ complete (JkbHistory *self, JkbStoreMessage *message)
 }
 
 static void
+take_opened (JkbHistory *self, const GError *error);
+
+static void
 take_answers (JkbHistory *self)
 {
   JkbStoreMessage *message = jkb_history_store_take (self->store);
@@ -146,7 +124,9 @@ take_answers (JkbHistory *self)
     {
       JkbStoreMessage *next = (JkbStoreMessage *) message->node.next;
 
-      if (message->kind == JKB_STORE_STATE && self->leaving)
+      if (message->kind == JKB_STORE_OPENED)
+        take_opened (self, message->error);
+      else if (message->kind == JKB_STORE_STATE && self->leaving)
         g_debug ("the history ends");
       else if (message->kind == JKB_STORE_STATE)
         set_error (self, message->error != NULL ? message->error->message : "");
@@ -165,21 +145,36 @@ static void
 finish_leaving (JkbHistory *self, int timeout_ms);
 static void
 forget_all (JkbHistory *self);
+static gboolean
+on_retry (gpointer user_data);
+
+/* Whether there is something for a store to do. */
+static gboolean
+is_wanted (JkbHistory *self)
+{
+  return self->started && (self->config.enabled || self->to_forget->len > 0);
+}
+
+static void
+take_all (JkbHistory *self)
+{
+  take_answers (self);
+  if (!self->leaving || !jkb_history_store_has_ended (self->store))
+    return;
+  finish_leaving (self, 0);
+  if (is_wanted (self) && self->failed)
+    self->retry_source = g_timeout_add_seconds (RETRY_S, on_retry, self);
+  else if (is_wanted (self))
+    begin (self);
+}
 
 static gboolean
 on_answers (int fd, GIOCondition condition, gpointer user_data)
 {
   g_autoptr (JkbHistory) self = g_object_ref (user_data);
-  gboolean again;
 
-  take_answers (self);
-  if (!self->leaving || !jkb_history_store_has_ended (self->store))
-    return G_SOURCE_CONTINUE;
-  again = self->started && (self->config.enabled || self->to_forget->len > 0);
-  finish_leaving (self, 0);
-  if (again)
-    begin (self);
-  return G_SOURCE_REMOVE;
+  take_all (self);
+  return G_SOURCE_CONTINUE;
 }
 
 /* ---- start and stop ---- */
@@ -193,33 +188,66 @@ limits_of (const JkbHistoryConfig *config)
   return limits;
 }
 
-static gboolean
-on_retry (gpointer user_data);
-
+/* The rest is take_opened()'s. */
 static void
 begin (JkbHistory *self)
 {
   g_autofree char *database = g_build_filename (self->state_dir, DATABASE_NAME, NULL);
   JkbHistoryLimits limits = limits_of (&self->config);
-  g_autoptr (GError) error = NULL;
 
-  self->journal = jkb_journal_open (self->journal_path, &error);
-  if (self->journal == NULL)
-    {
-      g_autofree char *text = g_strdup_printf ("the history is off: %s", error->message);
-
-      set_error (self, text);
-      self->retry_source = g_timeout_add_seconds (RETRY_S, on_retry, self);
-      return;
-    }
-  self->store = jkb_history_store_new (database, self->journal, &limits, COMMIT_AFTER_US);
+  g_clear_handle_id (&self->retry_source, g_source_remove);
+  self->failed = FALSE;
+  self->store = jkb_history_store_new (database, self->journal_path, self->config.enabled, &limits,
+                                       COMMIT_AFTER_US);
   self->answers_source =
       g_unix_fd_add (jkb_history_store_get_fd (self->store), G_IO_IN, on_answers, self);
+}
+
+/* The thread ends by itself. Where nothing is, nothing is to be forgotten. */
+static void
+take_failed (JkbHistory *self, const GError *error)
+{
+  g_autofree char *text = g_strdup_printf ("the history is off: %s", error->message);
+
+  self->leaving = TRUE;
+  self->failed = !g_error_matches (error, JKB_ERROR, JKB_ERROR_NOT_FOUND);
+  if (!self->failed)
+    g_ptr_array_set_size (self->to_forget, 0);
+  else if (is_wanted (self))
+    set_error (self, text);
+}
+
+static void
+take_opened (JkbHistory *self, const GError *error)
+{
+  if (error != NULL)
+    {
+      take_failed (self, error);
+      return;
+    }
+  self->journal = jkb_history_store_get_journal (self->store);
+  if (self->leaving)
+    return;
   set_error (self, "");
-  g_signal_emit (self, changed_signal, 0);
   forget_all (self);
+  if (self->to_drop)
+    jkb_history_drop_outages (self);
+  g_signal_emit (self, changed_signal, 0);
   if (!self->config.enabled)
     leave (self);
+}
+
+/* The main loop does not run yet: nothing has to wait. */
+static void
+wait_until_open (JkbHistory *self)
+{
+  gint64 until_us = g_get_monotonic_time () + OPEN_US;
+  gint64 left_us;
+
+  while (self->store != NULL && self->journal == NULL
+         && (left_us = until_us - g_get_monotonic_time ()) > 0
+         && jkb_history_store_wait (self->store, (int) (left_us / 1000) + 1))
+    take_all (self);
 }
 
 static gboolean
@@ -270,7 +298,6 @@ finish_leaving (JkbHistory *self, int timeout_ms)
       jkb_history_get_counters (self, &self->past);
       self->past.dropped -= self->dropped; /* which stays and goes on */
       jkb_history_store_free (self->store);
-      jkb_journal_close (self->journal);
     }
   else
     jkb_log (G_LOG_LEVEL_WARNING, NULL, NULL,
@@ -288,7 +315,10 @@ jkb_history_start (JkbHistory *self, const JkbHistoryConfig *config)
   self->config = *config;
   self->started = TRUE;
   if (config->enabled && self->state_dir != NULL)
-    begin (self);
+    {
+      begin (self);
+      wait_until_open (self);
+    }
 }
 
 void
@@ -308,7 +338,7 @@ jkb_history_configure (JkbHistory *self, const JkbHistoryConfig *config)
     }
   else if (self->leaving)
     return;
-  else if (!was_enabled && config->enabled)
+  else if (!was_enabled && config->enabled && self->store == NULL)
     begin (self);
   else if (self->store != NULL)
     {
@@ -340,7 +370,7 @@ jkb_history_stop (JkbHistory *self)
 gboolean
 jkb_history_is_recording (JkbHistory *self)
 {
-  return self->store != NULL && self->started && self->config.enabled;
+  return self->journal != NULL && self->started && self->config.enabled;
 }
 
 const char *
@@ -367,13 +397,24 @@ jkb_history_get_counters (JkbHistory *self, JkbHistoryCounters *counters)
 
 /* ---- recording ---- */
 
+gboolean
+jkb_history_is_opening (JkbHistory *self)
+{
+  return self->started && self->config.enabled && self->store != NULL && self->journal == NULL;
+}
+
 void
 jkb_history_add (JkbHistory *self, const char *id, const JkbFrame *frame)
 {
   JkbRecord *record;
 
-  if (!jkb_history_is_recording (self) || frame->type != JKB_FRAME_LIVE)
+  if (frame->type != JKB_FRAME_LIVE)
     return;
+  if (!jkb_history_is_recording (self))
+    {
+      self->dropped += jkb_history_is_opening (self);
+      return;
+    }
   if (self->to_forget->len > 0)
     forget_all (self);
   record = jkb_journal_reserve (self->journal, sizeof *record);
@@ -400,7 +441,7 @@ push_control (JkbHistory *self, JkbRecordKind kind, const char *id, gint64 first
 {
   JkbRecord *record = NULL;
 
-  if (self->store == NULL)
+  if (self->journal == NULL)
     return FALSE;
   record = jkb_journal_reserve (self->journal, JKB_RECORD_CONTROL_SIZE);
   if (record == NULL)
@@ -426,14 +467,6 @@ forget_all (JkbHistory *self)
     g_ptr_array_remove_index (self->to_forget, 0);
 }
 
-static gboolean
-has_database (JkbHistory *self)
-{
-  g_autofree char *path = g_build_filename (self->state_dir, DATABASE_NAME, NULL);
-
-  return g_file_test (path, G_FILE_TEST_EXISTS);
-}
-
 /* Where the history is off, it is opened for that, and closed again. */
 void
 jkb_history_forget (JkbHistory *self, const char *id)
@@ -442,7 +475,7 @@ jkb_history_forget (JkbHistory *self, const char *id)
       || g_ptr_array_find_with_equal_func (self->to_forget, id, g_str_equal, NULL))
     return;
   g_ptr_array_add (self->to_forget, g_strdup (id));
-  if (self->store == NULL && self->retry_source == 0 && has_database (self))
+  if (self->store == NULL && self->retry_source == 0)
     begin (self);
   else
     forget_all (self);
@@ -471,125 +504,13 @@ jkb_history_end_outage (JkbHistory *self, gint64 until_monotonic_us)
 void
 jkb_history_drop_outages (JkbHistory *self)
 {
-  push_control (self, JKB_RECORD_DROP_OUTAGES, "", 0, 0);
+  self->to_drop = jkb_history_is_opening (self);
+  if (!self->to_drop)
+    push_control (self, JKB_RECORD_DROP_OUTAGES, "", 0, 0);
 }
 
 void
 jkb_history_confirm (JkbHistory *self, gint64 from_us, gint64 to_us)
 {
   push_control (self, JKB_RECORD_CONFIRM, "", from_us, to_us);
-}
-
-/* ---- questions ---- */
-
-/* @task: (transfer full). @message: (transfer full) */
-static void
-ask (JkbHistory *self, GTask *task, JkbStoreMessage *message)
-{
-  g_ptr_array_add (self->waiting, task);
-  message->task = task;
-  jkb_history_store_send (self->store, message);
-}
-
-static guint
-count_waiting_of (JkbHistory *self, guint32 uid)
-{
-  guint n = 0;
-
-  for (guint i = 0; i < self->waiting->len; i++)
-    {
-      GTask *task = g_ptr_array_index (self->waiting, i);
-
-      if (g_task_get_source_tag (task) == jkb_history_query_async
-          && GPOINTER_TO_UINT (g_task_get_task_data (task)) == uid)
-        n++;
-    }
-  return n;
-}
-
-static gboolean
-check_asker (JkbHistory *self, guint32 uid, GError **error)
-{
-  if (count_waiting_of (self, uid) < MAX_WAITING_OF_ONE)
-    return TRUE;
-  g_set_error_literal (error, JKB_ERROR, JKB_ERROR_BUSY,
-                       "too many of your questions to the history wait; ask one after the other");
-  return FALSE;
-}
-
-static gboolean
-check_open (JkbHistory *self, GError **error)
-{
-  gboolean recording = jkb_history_is_recording (self);
-
-  if (recording && !self->leaving && self->waiting->len < MAX_WAITING)
-    return TRUE;
-  if (recording && self->leaving)
-    g_set_error_literal (error, JKB_ERROR, JKB_ERROR_BUSY, JKB_HISTORY_CLOSING);
-  else if (recording)
-    g_set_error_literal (error, JKB_ERROR, JKB_ERROR_BUSY,
-                         "too many questions to the history wait; try again in some seconds");
-  else
-    g_set_error (error, JKB_ERROR, JKB_ERROR_IO, "no history is kept: %s",
-                 self->error[0] != '\0' ? self->error : "set enabled=true in [history]");
-  return FALSE;
-}
-
-void
-jkb_history_query_async (JkbHistory *self, guint32 uid, const char *id, const char *key,
-                         gint64 from_us, gint64 to_us, guint points, GAsyncReadyCallback callback,
-                         gpointer user_data)
-{
-  GTask *task = g_task_new (self, NULL, callback, user_data);
-  JkbStoreMessage *message = jkb_store_message_new (JKB_STORE_POINTS);
-  GError *error = NULL;
-
-  if (jkb_history_question_make (id, key, from_us, to_us, points, &message->question, &error)
-      && check_open (self, &error) && check_asker (self, uid, &error))
-    {
-      g_task_set_source_tag (task, jkb_history_query_async);
-      g_task_set_task_data (task, GUINT_TO_POINTER (uid), NULL);
-      ask (self, task, message);
-      return;
-    }
-  jkb_store_message_free (message);
-  g_task_return_error (task, error);
-  g_object_unref (task);
-}
-
-GArray *
-jkb_history_query_finish (JkbHistory *self, GAsyncResult *result, GError **error)
-{
-  return g_task_propagate_pointer (G_TASK (result), error);
-}
-
-void
-jkb_history_read_missed_async (JkbHistory *self, gint64 after_us, guint max,
-                               GAsyncReadyCallback callback, gpointer user_data)
-{
-  GTask *task = g_task_new (self, NULL, callback, user_data);
-  JkbStoreMessage *message;
-  GError *error = NULL;
-
-  if (self->reading_missed)
-    error = g_error_new_literal (JKB_ERROR, JKB_ERROR_BUSY, "what was missed is being read");
-  else if (!jkb_history_is_recording (self) || self->leaving)
-    check_open (self, &error);
-  if (error != NULL)
-    {
-      g_task_return_error (task, error);
-      g_object_unref (task);
-      return;
-    }
-  self->reading_missed = TRUE;
-  message = jkb_store_message_new (JKB_STORE_MISSED);
-  message->after_us = after_us;
-  message->max = CLAMP (max, 1, 1000);
-  ask (self, task, message);
-}
-
-JkbHistoryBatch *
-jkb_history_read_missed_finish (JkbHistory *self, GAsyncResult *result, GError **error)
-{
-  return g_task_propagate_pointer (G_TASK (result), error);
 }

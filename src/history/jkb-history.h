@@ -44,12 +44,13 @@ typedef struct
  */
 JkbHistory *jkb_history_new (const char *state_dir, const char *runtime_dir);
 
-/* Opens the journal and starts the thread; what an earlier run left in the journal is taken first.
- * Nothing when not enabled. A failure is logged once, shown by jkb_history_get_error(), and tried
- * again each minute. */
+/* Starts the thread, which opens the journal; what an earlier run left in the journal is taken
+ * first. Waits for that, a second at most, since the main loop does not run yet. Nothing when not
+ * enabled. A failure is logged once, shown by jkb_history_get_error(), and tried again each minute. */
 void jkb_history_start (JkbHistory *self, const JkbHistoryConfig *config);
 
-/* Follows a changed [history] at once; what is kept stays until it is too old or too much. */
+/* Follows a changed [history] at once, without waiting for a disk: samples that come until the
+ * journal is open are dropped and counted. What is kept stays until it is too old or too much. */
 void jkb_history_configure (JkbHistory *self, const JkbHistoryConfig *config);
 
 /* Asks for the last commit without waiting for it: samples are no longer taken, what was asked and

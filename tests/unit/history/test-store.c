@@ -49,12 +49,18 @@ set_up (Fixture *f, gconstpointer data)
 {
   JkbHistoryLimits limits = { 24 * HOUR, 64 * 1000 * 1000 };
   g_autofree char *journal = NULL, *database = NULL;
+  JkbStoreMessage *opened;
 
   f->directory = make_directory ();
   journal = g_build_filename (f->directory, "history.journal", NULL);
   database = g_build_filename (f->directory, "history.sqlite", NULL);
-  f->journal = jkb_journal_open (journal, NULL);
-  f->store = jkb_history_store_new (database, f->journal, &limits, COMMIT_AFTER_US);
+  f->store = jkb_history_store_new (database, journal, TRUE, &limits, COMMIT_AFTER_US);
+  g_assert_true (jkb_history_store_wait (f->store, 20000));
+  opened = jkb_history_store_take (f->store);
+  g_assert_cmpint (opened->kind, ==, JKB_STORE_OPENED);
+  g_assert_no_error (opened->error);
+  jkb_store_message_free (opened);
+  f->journal = jkb_history_store_get_journal (f->store);
 }
 
 static void
@@ -62,7 +68,6 @@ tear_down (Fixture *f, gconstpointer data)
 {
   g_assert_true (jkb_history_store_stop (f->store, 20000));
   jkb_history_store_free (f->store);
-  jkb_journal_close (f->journal);
   remove_directory (f->directory);
 }
 
