@@ -28,6 +28,9 @@ typedef struct
   gint64 first_us;
 } Candidate;
 
+/* A group of the file that is no BMS: it has no bus. */
+#define FORGOTTEN "forgotten"
+
 /* What a bus's configuration says to the registry. */
 typedef struct
 {
@@ -46,6 +49,7 @@ struct _JkbRegistry
   GHashTable *bus_rules;     /* bus name → BusRule */
   GHashTable *names;         /* id → display name */
   GHashTable *ignored;       /* set of ids */
+  GHashTable *forgotten;     /* set of ids whose samples are to go */
   GHashTable *dirty;         /* set of JkbBms with something to emit at the next flush */
   gboolean save_needed;
   gint64 saved_us; /* 0: never */
@@ -95,6 +99,7 @@ jkb_registry_finalize (GObject *object)
   g_hash_table_unref (self->bus_rules);
   g_hash_table_unref (self->names);
   g_hash_table_unref (self->ignored);
+  g_hash_table_unref (self->forgotten);
   g_free (self->state_dir);
   G_OBJECT_CLASS (jkb_registry_parent_class)->finalize (object);
 }
@@ -126,6 +131,7 @@ jkb_registry_init (JkbRegistry *self)
   self->bus_rules = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   self->names = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   self->ignored = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  self->forgotten = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   self->dirty = g_hash_table_new (NULL, NULL);
 }
 
@@ -465,8 +471,33 @@ jkb_registry_forget (JkbRegistry *self, const char *id, GError **error)
       return FALSE;
     }
   jkb_log (G_LOG_LEVEL_MESSAGE, jkb_bms_get_bus_name (bms), id, "forgotten");
+  g_hash_table_add (self->forgotten, g_strdup (id));
   list_remove (self, bms);
   return TRUE;
+}
+
+GStrv
+jkb_registry_list_forgotten (JkbRegistry *self)
+{
+  GPtrArray *ids = g_ptr_array_new ();
+  GHashTableIter iter;
+  gpointer id;
+
+  g_hash_table_iter_init (&iter, self->forgotten);
+  while (g_hash_table_iter_next (&iter, &id, NULL))
+    g_ptr_array_add (ids, g_strdup (id));
+  g_ptr_array_add (ids, NULL);
+  return (GStrv) g_ptr_array_free (ids, FALSE);
+}
+
+/* Written with the next tick: told once more, it would take what came since. */
+void
+jkb_registry_end_forgetting (JkbRegistry *self, const char *id)
+{
+  if (!g_hash_table_remove (self->forgotten, id))
+    return;
+  self->save_needed = TRUE;
+  self->saved_us = 0;
 }
 
 static gboolean
@@ -490,6 +521,25 @@ jkb_registry_remove_bus (JkbRegistry *self, const char *bus_name)
 
 /* ---- kept over restarts ---- */
 
+static void
+load_forgotten (JkbRegistry *self, GKeyFile *file)
+{
+  g_auto (GStrv) ids = g_key_file_get_string_list (file, FORGOTTEN, "ids", NULL, NULL);
+
+  for (guint i = 0; ids != NULL && ids[i] != NULL; i++)
+    g_hash_table_add (self->forgotten, g_strdup (ids[i]));
+}
+
+static void
+save_forgotten (JkbRegistry *self, GKeyFile *file)
+{
+  g_auto (GStrv) ids = jkb_registry_list_forgotten (self);
+
+  if (ids[0] != NULL)
+    g_key_file_set_string_list (file, FORGOTTEN, "ids", (const char *const *) ids,
+                                g_strv_length (ids));
+}
+
 void
 jkb_registry_load (JkbRegistry *self)
 {
@@ -499,6 +549,7 @@ jkb_registry_load (JkbRegistry *self)
   if (self->state_dir == NULL)
     return;
   file = jkb_registry_store_read (self->state_dir);
+  load_forgotten (self, file);
   groups = g_key_file_get_groups (file, NULL);
   for (guint i = 0; groups[i] != NULL; i++)
     {
@@ -530,6 +581,7 @@ jkb_registry_save (JkbRegistry *self)
   file = g_key_file_new ();
   for (guint i = 0; i < self->list->len; i++)
     jkb_bms_save (g_ptr_array_index (self->list, i), file);
+  save_forgotten (self, file);
   jkb_registry_store_write (self->state_dir, g_steal_pointer (&file));
 }
 

@@ -58,8 +58,15 @@ GPtrArray *jkb_registry_list (JkbRegistry *self);
 /* Returns: (nullable) (transfer none) */
 JkbBms *jkb_registry_find (JkbRegistry *self, const char *id);
 
-/* Removes it; it comes back when it is heard again. */
+/* Removes it; it comes back when it is heard again. That its samples are to go is remembered with
+ * the BMS, over restarts, until jkb_registry_end_forgetting(). */
 gboolean jkb_registry_forget (JkbRegistry *self, const char *id, GError **error);
+
+/* Ids of those whose samples are to go. Returns: (transfer full) */
+GStrv jkb_registry_list_forgotten (JkbRegistry *self);
+
+/* The history has it in its own files now. */
+void jkb_registry_end_forgetting (JkbRegistry *self, const char *id);
 void jkb_registry_remove_bus (JkbRegistry *self, const char *bus_name);
 
 /* Writes what is to be remembered, on a worker thread; tick() calls it when something changed. */

@@ -202,6 +202,22 @@ on_live (JkbBms *bms, const JkbFrame *frame, gpointer user_data)
 
 /* ---- object ---- */
 
+static void
+on_forgotten (JkbHistory *history, const char *id, JkbDaemon *self)
+{
+  jkb_registry_end_forgetting (self->registry, id);
+}
+
+/* What the process before could not tell its history. */
+static void
+forget_again (JkbDaemon *self)
+{
+  g_auto (GStrv) ids = jkb_registry_list_forgotten (self->registry);
+
+  for (guint i = 0; ids[i] != NULL; i++)
+    jkb_history_forget (self->history, ids[i]);
+}
+
 JkbDaemon *
 jkb_daemon_new (const JkbDaemonOptions *options, JkbConfig *config)
 {
@@ -217,6 +233,7 @@ jkb_daemon_new (const JkbDaemonOptions *options, JkbConfig *config)
   self->registry = jkb_registry_new (options->state_dir);
   jkb_registry_configure (self->registry, config);
   self->history = jkb_history_new (options->state_dir, options->runtime_dir);
+  g_signal_connect (self->history, "forgotten", G_CALLBACK (on_forgotten), self);
   jkb_registry_set_live_func (self->registry, on_live, self);
   self->writer = jkb_writer_new (self, options->state_dir);
   self->reconfigure = jkb_reconfigure_new (self, options->state_dir);
@@ -236,6 +253,7 @@ jkb_daemon_finalize (GObject *object)
   jkb_reconfigure_free (self->reconfigure);
   g_ptr_array_unref (self->buses);
   g_object_unref (self->writer);
+  g_signal_handlers_disconnect_by_data (self->history, self);
   g_object_unref (self->history);
   g_object_unref (self->registry);
   jkb_config_free (self->config);
@@ -368,6 +386,7 @@ jkb_daemon_start (JkbDaemon *self, JkbDaemonFunc on_running, gpointer user_data)
                          on_service_ready, self);
     }
   jkb_history_start (self->history, &self->config->history);
+  forget_again (self);
   for (guint i = 0; i < self->buses->len; i++)
     jkb_bus_start (g_ptr_array_index (self->buses, i));
   jkb_mqtt_start (self->mqtt);

@@ -210,7 +210,8 @@ write_all (const JkbHistorySource *source, GArray *outages, guint32 *end, JkbHis
 }
 
 /* Without it the samples are kept all the same, unless the database is damaged or the error has
- * taken the whole transaction back. Returns: whether there is something to commit, else with @error */
+ * taken the whole transaction back. Returns: whether there is something to commit; if not, with
+ * @error */
 static gboolean
 tidy (const JkbHistorySource *source, const JkbHistoryLimits *limits, JkbHistoryCommit *result,
       GError **error)

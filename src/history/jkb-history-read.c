@@ -128,8 +128,8 @@ on_sample (gint64 stamp_us, const guint8 *frame, gpointer user_data)
   return TRUE;
 }
 
-/* What the count of a damaged one says does not matter: a chunk is an hour at most. Returns: whether
- * it may be unpacked */
+/* What the count of a damaged one says does not matter: a chunk is an hour at most. Returns:
+ * whether it may be unpacked */
 static gboolean
 pay_for (Reading *reading, const JkbChunkRow *row)
 {
@@ -429,8 +429,8 @@ jkb_history_read_missed (const JkbHistorySource *source, const GArray *outages, 
   batch->from_us = g_array_index (missed, JkbOutage, 0).begin_us;
   batch->to_us = g_array_index (missed, JkbOutage, missed->len - 1).end_us;
   collecting.samples = batch->samples;
-  if (!read_samples (source, NULL, batch->from_us, batch->to_us, G_MAXUINT64, on_missed, &collecting,
-                     error))
+  if (!read_samples (source, NULL, batch->from_us, batch->to_us, G_MAXUINT64, on_missed,
+                     &collecting, error))
     return NULL;
   cut (&collecting);
   batch->to_us = MIN (batch->to_us, collecting.last_us);

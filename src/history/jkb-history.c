@@ -30,7 +30,7 @@
 
 G_DEFINE_TYPE (JkbHistory, jkb_history, G_TYPE_OBJECT)
 
-static guint changed_signal;
+static guint changed_signal, forgotten_signal;
 
 /* ---- object ---- */
 
@@ -66,6 +66,8 @@ jkb_history_class_init (JkbHistoryClass *klass)
   G_OBJECT_CLASS (klass)->finalize = jkb_history_finalize;
   changed_signal = g_signal_new ("changed", JKB_TYPE_HISTORY, G_SIGNAL_RUN_LAST, 0, NULL, NULL,
                                  NULL, G_TYPE_NONE, 0);
+  forgotten_signal = g_signal_new ("forgotten", JKB_TYPE_HISTORY, G_SIGNAL_RUN_LAST, 0, NULL, NULL,
+                                   NULL, G_TYPE_NONE, 1, G_TYPE_STRING);
 }
 
 static void
@@ -203,6 +205,15 @@ begin (JkbHistory *self)
       g_unix_fd_add (jkb_history_store_get_fd (self->store), G_IO_IN, on_answers, self);
 }
 
+/* Settles the oldest of what was to be forgotten. */
+static void
+end_forgetting (JkbHistory *self)
+{
+  g_autofree char *id = g_ptr_array_steal_index (self->to_forget, 0);
+
+  g_signal_emit (self, forgotten_signal, 0, id);
+}
+
 /* The thread ends by itself. Where nothing is, nothing is to be forgotten. */
 static void
 take_failed (JkbHistory *self, const GError *error)
@@ -211,9 +222,9 @@ take_failed (JkbHistory *self, const GError *error)
 
   self->leaving = TRUE;
   self->failed = !g_error_matches (error, JKB_ERROR, JKB_ERROR_NOT_FOUND);
-  if (!self->failed)
-    g_ptr_array_set_size (self->to_forget, 0);
-  else if (is_wanted (self))
+  while (!self->failed && self->to_forget->len > 0)
+    end_forgetting (self);
+  if (self->failed && is_wanted (self))
     set_error (self, text);
 }
 
@@ -464,7 +475,7 @@ forget_all (JkbHistory *self)
 {
   while (!self->leaving && self->to_forget->len > 0
          && push_control (self, JKB_RECORD_FORGET, g_ptr_array_index (self->to_forget, 0), 0, 0))
-    g_ptr_array_remove_index (self->to_forget, 0);
+    end_forgetting (self);
 }
 
 /* Where the history is off, it is opened for that, and closed again. */

@@ -22,7 +22,10 @@ G_BEGIN_DECLS
 #define JKB_TYPE_HISTORY (jkb_history_get_type ())
 G_DECLARE_FINAL_TYPE (JkbHistory, jkb_history, JKB, HISTORY, GObject)
 
-/* Signal "changed": the error or the recording state is other than before. */
+/* Signals:
+ *   "changed"             the error or the recording state is other than before
+ *   "forgotten" (char *)  what jkb_history_forget() was told is in the journal, or nothing is there
+ */
 
 /* Longest id of a BMS, the NUL included: "abcdefghijklmnop_247". */
 #define JKB_HISTORY_ID_SIZE 24
@@ -46,7 +49,8 @@ JkbHistory *jkb_history_new (const char *state_dir, const char *runtime_dir);
 
 /* Starts the thread, which opens the journal; what an earlier run left in the journal is taken
  * first. Waits for that, a second at most, since the main loop does not run yet. Nothing when not
- * enabled. A failure is logged once, shown by jkb_history_get_error(), and tried again each minute. */
+ * enabled. A failure is logged once, shown by jkb_history_get_error(), and tried again each
+ * minute. */
 void jkb_history_start (JkbHistory *self, const JkbHistoryConfig *config);
 
 /* Follows a changed [history] at once, without waiting for a disk: samples that come until the
@@ -79,7 +83,7 @@ void jkb_history_get_counters (JkbHistory *self, JkbHistoryCounters *counters);
 void jkb_history_add (JkbHistory *self, const char *id, const JkbFrame *frame);
 
 /* The samples of that BMS are to go: it was forgotten. Told no more from now on, deleted with the
- * next commit; also while the history is off. */
+ * next commit; also while the history is off. Until "forgotten", only this process knows of it. */
 void jkb_history_forget (JkbHistory *self, const char *id);
 
 /* ---- questions ---- */
@@ -87,8 +91,8 @@ void jkb_history_forget (JkbHistory *self, const char *id);
 /* Most points of one answer. */
 #define JKB_HISTORY_MAX_POINTS 50000
 
-/* Samples that one question may read, about: more than a year of a BMS. On a slow processor it is some
- * seconds, for which commits and other questions wait. */
+/* Samples that one question may read, about: more than a year of a BMS. On a slow processor it is
+ * some seconds, for which commits and other questions wait. */
 #define JKB_HISTORY_MAX_SAMPLES 600000
 
 typedef struct

@@ -3,6 +3,7 @@
 # SPDX-FileCopyrightText: the jkbmsd contributors
 """The history of the real daemon: what it answers, what it survives, what it costs."""
 
+import fcntl
 import math
 import os
 import signal
@@ -117,6 +118,33 @@ class History(Base):
         wait_until(lambda: self.ask("garage_2", "current"), 20)
         self.assertGreaterEqual(self.ask("garage_2", "current")[0][0], (began - 1) * 1e6)
         self.assertLess(self.ask("garage_1", "current")[0][0], began * 1e6)
+
+    def test_forget_survives(self):
+        """A BMS that is forgotten while the journal cannot be opened is forgotten by the next daemon."""
+        wait_until(lambda: len(self.ask("garage_2", "current")) > 5, 20)
+        self.daemon.stop()
+        with open(self.path("runtime/history.journal"), "rb") as journal:
+            fcntl.flock(journal, fcntl.LOCK_EX)
+            self.daemon.start()
+            self.wait_for_bms()
+            self.assertIn("in use by another process", self.manager("HistoryError"))
+            self.sim.close()
+            self.client.call(bms_path("garage_2"), "Bms", "Forget")
+            wait_until(lambda: "forgotten" in self.known(), 10)
+            self.daemon.kill()
+        sim = self.enter(jkbtest.Sim("--bms", "0,1,2", "--master", "--rate", "line"))
+        self.daemon.write_config(sim.config("garage"))
+        began = time.time()
+        self.daemon.start()
+        self.wait_for_bms()
+        wait_until(lambda: self.ask("garage_2", "current"), 20)
+        self.assertGreaterEqual(self.ask("garage_2", "current")[0][0], (began - 1) * 1e6)
+        self.assertLess(self.ask("garage_1", "current")[0][0], began * 1e6)
+        wait_until(lambda: "forgotten" not in self.known(), 10)
+
+    def known(self):
+        with open(self.file("known-bms.ini"), encoding="utf-8") as file:
+            return file.read()
 
     def test_configured_at_run_time(self):
         self.set_config("enabled", "false")

@@ -434,6 +434,46 @@ test_remembered_over_restart (Fixture *f, gconstpointer unused)
   g_rmdir (dir);
 }
 
+/* It is remembered until the history has it, over restarts; and no BMS of its own. */
+static void
+test_forgotten_over_restart (Fixture *f, gconstpointer unused)
+{
+  g_autofree char *dir = g_dir_make_tmp ("jkbmsd-XXXXXX", NULL);
+  g_autofree char *path = g_build_filename (dir, "known-bms.ini", NULL);
+
+  g_object_unref (f->registry);
+  attach (f, dir);
+  make_known (f, 1, 3 * SECOND, SECOND);
+  make_known (f, 7, 6 * SECOND, SECOND);
+  g_assert_true (jkb_registry_forget (f->registry, "garage_7", NULL));
+  for (guint round = 0; round < 2; round++)
+    {
+      g_auto (GStrv) ids = jkb_registry_list_forgotten (f->registry);
+
+      g_assert_cmpuint (g_strv_length (ids), ==, 1);
+      g_assert_cmpstr (ids[0], ==, "garage_7");
+      jkb_registry_save (f->registry);
+      jkb_registry_close (f->registry, 60000);
+      g_object_unref (f->registry);
+      attach (f, dir);
+      jkb_registry_load (f->registry);
+      g_assert_cmpuint (jkb_registry_list (f->registry)->len, ==, 1);
+    }
+  jkb_registry_end_forgetting (f->registry, "garage_7");
+  jkb_registry_tick (f->registry, 20 * SECOND); /* at once */
+  jkb_registry_close (f->registry, 60000);
+  g_object_unref (f->registry);
+  attach (f, dir);
+  jkb_registry_load (f->registry);
+  {
+    g_auto (GStrv) ids = jkb_registry_list_forgotten (f->registry);
+
+    g_assert_cmpuint (g_strv_length (ids), ==, 0);
+  }
+  g_unlink (path);
+  g_rmdir (dir);
+}
+
 /* One file holds all of them: to write it for each that appears would take a hundred times as long
  * for a hundred. */
 static void
@@ -515,6 +555,7 @@ main (int argc, char **argv)
   ADD ("layout-is-what-was-seen", test_layout_is_what_was_seen);
   ADD ("forget-and-ignore", test_forget_and_ignore);
   ADD ("remembered-over-restart", test_remembered_over_restart);
+  ADD ("forgotten-over-restart", test_forgotten_over_restart);
   ADD ("saved-together", test_saved_together);
   ADD ("newer-store-is-set-aside", test_newer_store_is_set_aside);
   g_test_add_func ("/cycle/median", test_cycle_median);

@@ -82,8 +82,8 @@ static void
 test_unknown_is_left_out (Fixture *f, gconstpointer data)
 {
   JkbHistoryQuestion question = {
-    .id = "garage_1", .field = JKB_FIELD_CELL_VOLTAGES, .item = 9, .to_us = G_MAXINT64, .points = 10,
-    .max_samples = 100
+    .id = "garage_1", .field = JKB_FIELD_CELL_VOLTAGES, .item = 9, .to_us = G_MAXINT64,
+    .points = 10, .max_samples = 100
   };
   g_autoptr (GArray) answer = NULL;
 

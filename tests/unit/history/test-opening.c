@@ -72,6 +72,12 @@ let_go (Fixture *f)
 }
 
 static void
+on_forgotten (JkbHistory *history, const char *id, GString *ids)
+{
+  g_string_append_printf (ids, "%s ", id);
+}
+
+static void
 test_switched_on (Fixture *f, gconstpointer data)
 {
   g_autoptr (GError) error = NULL;
@@ -94,6 +100,7 @@ test_switched_on (Fixture *f, gconstpointer data)
 static void
 test_said_meanwhile (Fixture *f, gconstpointer data)
 {
+  g_autoptr (GString) forgotten = g_string_new ("");
   g_autoptr (JkbHistoryBatch) batch = NULL;
 
   jkb_history_begin_outage (f->history, g_get_monotonic_time ());
@@ -102,9 +109,12 @@ test_said_meanwhile (Fixture *f, gconstpointer data)
   jkb_history_end_outage (f->history, g_get_monotonic_time ());
   jkb_history_configure (f->history, &off);
   switch_on_and_hang (f);
+  g_signal_connect (f->history, "forgotten", G_CALLBACK (on_forgotten), forgotten);
   jkb_history_forget (f->history, "garage_1");
+  g_assert_cmpstr (forgotten->str, ==, "");
   jkb_history_drop_outages (f->history);
   let_go (f);
+  g_assert_cmpstr (forgotten->str, ==, "garage_1 ");
   g_assert_cmpuint (count (f), ==, 0);
   g_assert_cmpuint (count_of (f, "garage_2"), ==, 2);
   batch = read_missed (f);
@@ -148,14 +158,17 @@ test_forget_nothing (Fixture *f, gconstpointer data)
 {
   g_autofree char *path = g_build_filename (f->directory, "history.sqlite", NULL);
   g_autofree char *journal = g_build_filename (f->directory, "history.journal", NULL);
+  g_autoptr (GString) forgotten = g_string_new ("");
 
   stop (f);
   g_unlink (path);
   g_unlink (journal);
   f->history = jkb_history_new (f->directory, NULL);
+  g_signal_connect (f->history, "forgotten", G_CALLBACK (on_forgotten), forgotten);
   jkb_history_start (f->history, &off);
   jkb_history_forget (f->history, "garage_1");
   turn_loop (50);
+  g_assert_cmpstr (forgotten->str, ==, "garage_1 ");
   g_assert_false (g_file_test (path, G_FILE_TEST_EXISTS));
   g_assert_false (g_file_test (journal, G_FILE_TEST_EXISTS));
   g_assert_cmpstr (jkb_history_get_error (f->history), ==, "");

@@ -14,8 +14,8 @@
 #define COMMIT_AFTER_US 2000
 #define PATIENCE_US (20 * SECOND)
 
-/* Instead of the C library's, which would lock one heap after the other: the main loop waits when it
- * is the turn of its own. */
+/* Instead of the C library's, which would lock one heap after the other: the main loop waits when
+ * it is the turn of its own. */
 static atomic_int n_trims;
 int malloc_trim (size_t pad);
 
