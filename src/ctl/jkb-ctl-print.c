@@ -404,3 +404,12 @@ jkb_ctl_number_text (const JkbValues *values, JkbFieldId id, guint decimals)
   return g_strdup (text[0] == '-' && strspn (text + 1, "0.") == strlen (text + 1) ? text + 1
                                                                                   : text);
 }
+
+char *
+jkb_ctl_with_unit (char *number, const char *unit)
+{
+  char *text = number != NULL ? g_strconcat (number, " ", unit, NULL) : NULL;
+
+  g_free (number);
+  return text;
+}

@@ -79,4 +79,7 @@ char *jkb_ctl_value_text (const JkbValues *values, JkbFieldId id);
 /* The number with fewer decimals than its register has; NULL: unknown. */
 char *jkb_ctl_number_text (const JkbValues *values, JkbFieldId id, guint decimals);
 
+/* Takes @number; NULL stays NULL. */
+char *jkb_ctl_with_unit (char *number, const char *unit);
+
 G_END_DECLS

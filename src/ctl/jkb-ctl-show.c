@@ -136,7 +136,9 @@ cells_heading (const JkbValues *live)
 {
   g_autofree char *lowest = jkb_ctl_value_text (live, JKB_FIELD_MIN_CELL_VOLTAGE);
   g_autofree char *highest = jkb_ctl_value_text (live, JKB_FIELD_MAX_CELL_VOLTAGE);
-  g_autofree char *average = jkb_ctl_value_text (live, JKB_FIELD_AVERAGE_CELL_VOLTAGE);
+  /* Computed, it has more digits than the cells can be measured with. */
+  g_autofree char *average
+    = jkb_ctl_with_unit (jkb_ctl_number_text (live, JKB_FIELD_AVERAGE_CELL_VOLTAGE, 3), "V");
   g_autofree char *spread = jkb_ctl_value_text (live, JKB_FIELD_DELTA_CELL_VOLTAGE);
 
   return g_strdup_printf (_("  lowest %s, highest %s, average %s, spread %s"),

@@ -57,7 +57,7 @@ draw_cells_heading (int line, const JkbValues *live)
 {
   g_autofree char *spread = jkb_ctl_value_text (live, JKB_FIELD_DELTA_CELL_VOLTAGE);
   g_autofree char *average
-    = jkb_ctl_top_with_unit (jkb_ctl_number_text (live, JKB_FIELD_AVERAGE_CELL_VOLTAGE, 3), "V");
+    = jkb_ctl_with_unit (jkb_ctl_number_text (live, JKB_FIELD_AVERAGE_CELL_VOLTAGE, 3), "V");
   g_autofree char *current = jkb_ctl_value_text (live, JKB_FIELD_BALANCING_CURRENT);
   gboolean balancing = jkb_values_get (live, JKB_FIELD_BALANCING) == 1;
 

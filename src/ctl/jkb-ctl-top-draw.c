@@ -77,15 +77,6 @@ jkb_ctl_top_bar (double share, int width)
   return g_string_free (out, FALSE);
 }
 
-char *
-jkb_ctl_top_with_unit (char *number, const char *unit)
-{
-  char *text = number != NULL ? g_strconcat (number, " ", unit, NULL) : NULL;
-
-  g_free (number);
-  return text;
-}
-
 guint32
 jkb_ctl_top_problems (const JkbValues *live)
 {

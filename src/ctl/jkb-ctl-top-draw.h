@@ -27,9 +27,6 @@ void jkb_ctl_top_put_line (int line, attr_t attribute, const char *format, ...)
 /* A bar of @width columns that is filled to @share. */
 char *jkb_ctl_top_bar (double share, int width);
 
-/* Takes @number; NULL stays NULL. */
-char *jkb_ctl_top_with_unit (char *number, const char *unit);
-
 /* The alarm bits that are problems; none when unknown. */
 guint32 jkb_ctl_top_problems (const JkbValues *live);
 

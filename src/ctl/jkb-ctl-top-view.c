@@ -190,7 +190,7 @@ hottest_text (const JkbValues *live)
   for (gsize i = 1; i < G_N_ELEMENTS (sensors); i++)
     if (jkb_values_get (live, sensors[i]) > jkb_values_get (live, hottest))
       hottest = sensors[i];
-  return jkb_ctl_top_with_unit (jkb_ctl_number_text (live, hottest, 1), "°C");
+  return jkb_ctl_with_unit (jkb_ctl_number_text (live, hottest, 1), "°C");
 }
 
 static void
@@ -204,13 +204,13 @@ draw_row (int line, ListLayout layout, const JkbCtlBms *bms, gboolean selected, 
   g_autofree char *bar = jkb_ctl_top_bar (isfinite (charge) ? charge / 100 : 0, layout.bar);
   g_autofree char *name = g_strdup_printf ("%s%s", bad ? "!" : " ", bms->name);
   g_autofree char *percent
-    = jkb_ctl_top_with_unit (jkb_ctl_number_text (live, JKB_FIELD_STATE_OF_CHARGE, 0), "%");
+    = jkb_ctl_with_unit (jkb_ctl_number_text (live, JKB_FIELD_STATE_OF_CHARGE, 0), "%");
   g_autofree char *voltage
-    = jkb_ctl_top_with_unit (jkb_ctl_number_text (live, JKB_FIELD_TOTAL_VOLTAGE, 2), "V");
+    = jkb_ctl_with_unit (jkb_ctl_number_text (live, JKB_FIELD_TOTAL_VOLTAGE, 2), "V");
   g_autofree char *current
-    = jkb_ctl_top_with_unit (jkb_ctl_number_text (live, JKB_FIELD_CURRENT, 2), "A");
+    = jkb_ctl_with_unit (jkb_ctl_number_text (live, JKB_FIELD_CURRENT, 2), "A");
   g_autofree char *power
-    = jkb_ctl_top_with_unit (jkb_ctl_number_text (live, JKB_FIELD_POWER, 0), "W");
+    = jkb_ctl_with_unit (jkb_ctl_number_text (live, JKB_FIELD_POWER, 0), "W");
   g_autofree char *temperature = hottest_text (live);
   g_autofree char *age = jkb_ctl_age_text (bms->last_seen_us, now_us);
   int at = 0;

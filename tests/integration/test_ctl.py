@@ -295,7 +295,8 @@ class ShowTest(Base):
                      r"  Cell overvoltage \(protect\)", r" *Password change due \(info\)",
                      r"State of charge +78 %", r"Temperature sensor 4 +unknown",
                      r" 1▼3\.289 V 52 mΩ", r"16▲3\.304 V", r"Total run time +142 d 21 h",
-                     r"Configured cell count +15", r"Serial number +404092A2380041"):
+                     r"Configured cell count +15", r"Serial number +404092A2380041",
+                     r"highest 3\.304 V, average 3\.29[67] V, spread 0\.015 V"):
             self.assertRegex(text, line)
         self.assertNotIn("nan", text)
         text = self.ok("show", "garage_2")
