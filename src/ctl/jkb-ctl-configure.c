@@ -12,6 +12,7 @@
 #include "core/jkb-config.h"
 #include "core/jkb-options.h"
 #include "ctl/jkb-ctl-client.h"
+#include "ctl/jkb-ctl-print.h"
 #include "ctl/jkb-ctl-question.h"
 
 /* A port may have to be closed first, a broker to be left. */
@@ -28,6 +29,7 @@ typedef struct
 {
   const JkbOption *option;
   char *property; /* on D-Bus */
+  char *text;     /* "poll-interval=5" */
   GVariant *value;
 } Setting;
 
@@ -37,6 +39,7 @@ clear_setting (gpointer data)
   Setting *setting = data;
 
   g_free (setting->property);
+  g_free (setting->text);
   g_variant_unref (setting->value);
 }
 
@@ -79,18 +82,26 @@ find_runtime_option (JkbSection section, const char *key, GError **error)
   return NULL;
 }
 
-static GVariant *
-value_of (const JkbOption *option, const char *text, GError **error)
+/* What @text means, and how the table writes it. */
+static gboolean
+take_value (Setting *setting, const char *key, const char *text, GError **error)
 {
+  const JkbOption *option = setting->option;
+  g_autofree char *value = NULL;
   Scratch scratch;
-  GVariant *value = NULL;
+  gboolean good;
 
   memset (&scratch, 0, sizeof scratch);
   jkb_section_init (option->section, &scratch);
-  if (jkb_option_set (option, &scratch, text, error))
-    value = g_variant_ref_sink (jkb_option_to_variant (option, &scratch));
+  good = jkb_option_set (option, &scratch, text, error);
+  if (good)
+    {
+      setting->value = g_variant_ref_sink (jkb_option_to_variant (option, &scratch));
+      value = jkb_option_get (option, &scratch);
+      setting->text = g_strdup_printf ("%s=%s", key, value);
+    }
   jkb_section_clear (option->section, &scratch);
-  return value;
+  return good;
 }
 
 /* "poll-interval=2"; "poll_interval", as JSON says it, is the same key. */
@@ -110,8 +121,7 @@ add_pair (GArray *settings, JkbSection section, const char *pair, GError **error
   setting.option = find_runtime_option (section, key, error);
   if (setting.option == NULL)
     return FALSE;
-  setting.value = value_of (setting.option, equals + 1, error);
-  if (setting.value == NULL)
+  if (!take_value (&setting, key, equals + 1, error))
     return FALSE;
   setting.property = setting.option->section == section
                        ? jkb_option_property_name (setting.option)
@@ -120,8 +130,10 @@ add_pair (GArray *settings, JkbSection section, const char *pair, GError **error
   return TRUE;
 }
 
+/* What was changed before an error has been changed. @changed has it, "a=1, b=2". */
 static gboolean
-set_all (JkbCtl *ctl, const char *path, const char *interface, GArray *settings, GError **error)
+set_all (JkbCtl *ctl, const char *path, const char *interface, GArray *settings, GString *changed,
+         GError **error)
 {
   for (guint i = 0; i < settings->len; i++)
     {
@@ -130,8 +142,20 @@ set_all (JkbCtl *ctl, const char *path, const char *interface, GArray *settings,
       if (!jkb_ctl_set_property (ctl, path, interface, setting->property, setting->value,
                                  CONFIGURE_MS, error))
         return FALSE;
+      g_string_append_printf (changed, "%s%s", changed->len > 0 ? ", " : "", setting->text);
     }
   return TRUE;
+}
+
+/* The daemon makes no change that it cannot keep. */
+static void
+tell_changed (const char *group, const GString *changed)
+{
+  g_autofree char *safe = jkb_ctl_text_safe (changed->str);
+
+  /* Translators: a group of the configuration, and its keys with their new values */
+  if (changed->len > 0)
+    g_print (_("Changed in [%s]: %s (kept over restarts)\n"), group, safe);
 }
 
 /* ---- bus ---------------------------------------------------------------------------------- */
@@ -166,6 +190,7 @@ jkb_ctl_verb_bus_add (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv
                      g_variant_new ("(ss@a{sv})", argv[0], argv[1], to_options (settings)),
                      CONFIGURE_MS, &error))
     return jkb_ctl_fail (ctl, error);
+  g_print (_("Added the bus %s (kept over restarts)\n"), argv[0]);
   return JKB_CTL_OK;
 }
 
@@ -173,8 +198,10 @@ int
 jkb_ctl_verb_bus_set (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv)
 {
   g_autoptr(GArray) settings = settings_new ();
+  g_autoptr(GString) changed = g_string_new (NULL);
   g_autoptr(JkbCtlModel) model = NULL;
   g_autoptr(GError) error = NULL;
+  g_autofree char *group = NULL;
   const JkbCtlObject *bus;
   int status;
 
@@ -184,9 +211,11 @@ jkb_ctl_verb_bus_set (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv
     if (!add_pair (settings, JKB_SECTION_BUS, argv[i], &error))
       return jkb_ctl_fail (ctl, error);
   bus = jkb_ctl_fetch_bus (ctl, argv[0], &model, &error);
-  if (bus == NULL || !set_all (ctl, bus->path, "Bus", settings, &error))
-    return jkb_ctl_fail (ctl, error);
-  return JKB_CTL_OK;
+  if (bus != NULL)
+    set_all (ctl, bus->path, "Bus", settings, changed, &error);
+  group = g_strconcat ("bus ", argv[0], NULL);
+  tell_changed (group, changed);
+  return error != NULL ? jkb_ctl_fail (ctl, error) : JKB_CTL_OK;
 }
 
 int
@@ -200,6 +229,7 @@ jkb_ctl_verb_bus_remove (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **a
   if (!jkb_ctl_call (ctl, JKB_CTL_ROOT_PATH, "Manager", "RemoveBus", g_variant_new ("(s)", argv[0]),
                      CONFIGURE_MS, &error))
     return jkb_ctl_fail (ctl, error);
+  g_print (_("Removed the bus %s and its BMS (kept over restarts)\n"), argv[0]);
   return JKB_CTL_OK;
 }
 
@@ -217,6 +247,7 @@ jkb_ctl_verb_bus_scan (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **arg
   if (bus == NULL
       || !jkb_ctl_call (ctl, bus->path, "Bus", "Scan", NULL, CONFIGURE_MS, &error))
     return jkb_ctl_fail (ctl, error);
+  g_print (_("Asking all addresses of %s now; “jkbmsctl list” shows who answers\n"), argv[0]);
   return JKB_CTL_OK;
 }
 
@@ -256,6 +287,7 @@ int
 jkb_ctl_verb_mqtt_set (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv)
 {
   g_autoptr(GArray) settings = settings_new ();
+  g_autoptr(GString) changed = g_string_new (NULL);
   g_autoptr(GError) error = NULL;
   gboolean password = FALSE;
   int status;
@@ -267,8 +299,10 @@ jkb_ctl_verb_mqtt_set (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **arg
       password |= check_password (argv[i] + strlen ("password="), &error);
     else
       add_pair (settings, JKB_SECTION_MQTT, argv[i], &error);
-  if (error != NULL || (password && !set_password (ctl, &error))
-      || !set_all (ctl, JKB_CTL_MQTT_PATH, "Mqtt", settings, &error))
-    return jkb_ctl_fail (ctl, error);
-  return JKB_CTL_OK;
+  if (error == NULL && password && set_password (ctl, &error))
+    g_string_append (changed, "password");
+  if (error == NULL)
+    set_all (ctl, JKB_CTL_MQTT_PATH, "Mqtt", settings, changed, &error);
+  tell_changed ("mqtt", changed);
+  return error != NULL ? jkb_ctl_fail (ctl, error) : JKB_CTL_OK;
 }

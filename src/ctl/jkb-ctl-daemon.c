@@ -317,5 +317,6 @@ jkb_ctl_verb_forget (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv)
   path = g_strconcat (JKB_CTL_ROOT_PATH "/bms/", bms->id, NULL);
   if (!jkb_ctl_call (ctl, path, "Bms", "Forget", NULL, 0, &error))
     return jkb_ctl_fail (ctl, error);
+  g_print (_("Forgot %s; it comes back when it is heard again\n"), bms->id);
   return JKB_CTL_OK;
 }

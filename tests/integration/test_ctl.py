@@ -215,7 +215,8 @@ class FindTest(Base):
 
     def test_forget(self):
         self.start_mock()
-        self.assertEqual(self.ok("forget", "Left rack"), "")
+        self.assertEqual(self.ok("forget", "Left rack"),
+                         "Forgot garage_1; it comes back when it is heard again\n")
         self.assertIn(("/io/github/jkbmsd1/bms/garage_1", "Forget"), self.mock.calls)
 
 

@@ -36,7 +36,8 @@ class Test(jkbtest.Case):
         return value["value"], value["origin"]
 
     def test_bus(self):
-        self.ctl("bus", "add", "shed", self.shed.uri, "mode=listen", "offline-after=12.5")
+        self.assertEqual(self.ctl("bus", "add", "shed", self.shed.uri, "mode=listen",
+                                  "offline-after=12.5"), "Added the bus shed (kept over restarts)\n")
         jkbtest.wait_until(lambda: "shed_0" in self.client.bms())
         self.assertEqual(self.origin("bus shed", "offline-after"), ("12.5", "runtime"))
         self.assertEqual(self.origin("bus shed", "baud"), ("115200", "default"))
@@ -44,14 +45,17 @@ class Test(jkbtest.Case):
         self.ctl("bus", "add", "Shed", self.shed.uri, status=2)
         self.ctl("bus", "add", "barn", "frob:", status=2)
 
-        self.ctl("bus", "set", "shed", "offline-after=20", "reply-timeout=auto")
+        self.assertEqual(self.ctl("bus", "set", "shed", "offline_after=20.0", "reply-timeout=auto"),
+                         "Changed in [bus shed]: offline-after=20, reply-timeout=auto (kept over "
+                         "restarts)\n")
         self.daemon.restart()
         jkbtest.wait_until(lambda: "shed_0" in self.client.bms())
         self.assertEqual(self.origin("bus shed", "offline-after"), ("20", "runtime"))
-        self.ctl("bus", "set", "shed", "offline-after=0", status=5)
+        self.assertNotIn("Changed", self.ctl("bus", "set", "shed", "offline-after=0", status=5))
         self.ctl("bus", "scan", "nothing", status=3)
 
-        self.ctl("bus", "remove", "shed")
+        self.assertEqual(self.ctl("bus", "remove", "shed"),
+                         "Removed the bus shed and its BMS (kept over restarts)\n")
         jkbtest.wait_until(lambda: "shed_0" not in self.client.bms())
         self.ctl("bus", "remove", "shed", status=3)
         self.assertNotIn("[bus shed]", self.ctl("config", "show"))
@@ -66,7 +70,7 @@ class Test(jkbtest.Case):
         jkbtest.wait_until(lambda: "attic_1" in self.client.bms(), 15)
         time.sleep(4)  # the scan at the start is over
         sim.command("online 12")
-        self.assertEqual(self.ctl("bus", "scan", "attic"), "")
+        self.assertIn("Asking all addresses of attic now", self.ctl("bus", "scan", "attic"))
         jkbtest.wait_until(lambda: "attic_12" in self.client.bms(), 10)
         self.assertIn("attic_12", self.ctl("list"))
 
@@ -114,8 +118,10 @@ class Test(jkbtest.Case):
 
     def test_mqtt(self):
         broker = self.enter(jkbtest.Broker(username="jkb", password="s3cret"))
-        self.ctl("mqtt", "set", "username=jkb", "password=-", f"uri={broker.uri}",
-                 "discovery-prefix=ha", stdin="s3cret\n")
+        said = self.ctl("mqtt", "set", "username=jkb", "password=-", f"uri={broker.uri}",
+                        "discovery-prefix=ha", stdin="s3cret\n")
+        self.assertEqual(said, f"Changed in [mqtt]: password, username=jkb, uri={broker.uri}, "
+                               "discovery-prefix=ha (kept over restarts)\n")
         jkbtest.wait_until(lambda: json.loads(self.ctl("mqtt", "--json"))["connected"])
         self.assertEqual(self.origin("homeassistant", "prefix"), ("ha", "runtime"))
         self.assertNotIn("s3cret", self.ctl("config", "show", "--origin"))

@@ -110,7 +110,7 @@ class Test(jkbtest.Case):
 
     def test_forget(self):
         self.sim.command("offline 2")
-        self.assertEqual(self.ctl("forget", "garage_2"), "")
+        self.assertIn("Forgot garage_2; it comes back", self.ctl("forget", "garage_2"))
         self.assertEqual(self.client.bms(), ["garage_0", "garage_1"])
         self.ctl("forget", "garage_2", status=3)
 
