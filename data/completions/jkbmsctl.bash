@@ -6,7 +6,7 @@
 
 _jkbmsctl ()
 {
-  local cur=${COMP_WORDS[COMP_CWORD]} word verb= args=0 skip= first= previous=
+  local cur=${COMP_WORDS[COMP_CWORD]} word verb= args=0 skip= first= previous= help=
   local -a global=() what=()
   COMPREPLY=()
 
@@ -22,7 +22,9 @@ _jkbmsctl ()
       --session|--system) global+=("$word") ;;
       -*|=) ;;
       *)
-        if [[ -z $verb ]]; then
+        if [[ -z $verb$help && $word == help ]]; then
+          help=yes
+        elif [[ -z $verb ]]; then
           verb=$word
         elif [[ $verb == bus || $verb == mqtt || $verb == config ]]; then
           verb+=" $word"
@@ -53,6 +55,7 @@ _jkbmsctl ()
     case $verb:$args in
       :0) what=($(jkbmsctl complete verbs 2>/dev/null | cut -d ' ' -f 1 | sort -u)) ;;
       bus:0|mqtt:0|config:0) what=($(jkbmsctl complete verbs 2>/dev/null | sed -n "s/^$verb //p")) ;;
+      *) [[ -z $help ]] || return ;;&
       show:0|get:0|history:0|forget:0|set:0|settings:0|apply:0|snapshots:0|restore:0|monitor:*)
         what=($(jkbmsctl "${global[@]}" complete ids 2>/dev/null)) ;;
       get:1) what=($(jkbmsctl complete keys 2>/dev/null)) ;;

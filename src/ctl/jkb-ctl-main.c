@@ -17,6 +17,8 @@
 
 #define VERB_WIDTH 20
 
+static int run_help (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv);
+
 static const JkbCtlVerb verbs[] = {
   { "list", NULL, N_("List the buses and every BMS with its main values"), "jkbmsctl list", 0, 0,
     jkb_ctl_verb_list },
@@ -71,6 +73,7 @@ static const JkbCtlVerb verbs[] = {
     "jkbmsctl doctor /dev/ttyUSB0", 0, 1, jkb_ctl_verb_doctor },
   { "ports", NULL, N_("List the serial adapters of this machine"), "jkbmsctl ports", 0, 0,
     jkb_ctl_verb_ports },
+  { "help", N_("[VERB]"), N_("Explain a verb"), "jkbmsctl help bus add", 0, 2, run_help },
   { "complete", "WHAT [OF]", NULL, NULL, 1, 2, jkb_ctl_verb_complete },
 };
 
@@ -189,13 +192,33 @@ unknown_verb (int argc, char **argv)
 }
 
 /* "help VERB" is "VERB --help". */
-static void
-turn_help (int argc, char **argv)
+static int
+run_help (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv)
 {
-  if (argc < 2 || strcmp (argv[1], "help") != 0)
-    return;
-  memmove (argv + 1, argv + 2, sizeof (char *) * (argc - 2));
-  argv[argc - 1] = (char *) "--help";
+  char *words[] = { NULL, NULL, NULL, NULL };
+  const JkbCtlVerb *wanted;
+  int status, n_words;
+
+  if (!jkb_ctl_parse (ctl, verb, NULL, &argc, &argv, &status))
+    return status;
+  if (argc == 0)
+    {
+      g_autoptr(GOptionContext) context = NULL;
+      g_autofree char *text = NULL;
+
+      g_set_prgname ("jkbmsctl");
+      context = main_context (ctl, &(gboolean) { FALSE });
+      text = g_option_context_get_help (context, TRUE, NULL);
+      g_print ("%s", text);
+      return JKB_CTL_OK;
+    }
+  for (int i = 0; i < argc; i++)
+    words[i] = argv[i];
+  words[argc++] = (char *) "--help";
+  wanted = find_verb (argc, words, &n_words);
+  if (wanted == NULL)
+    return unknown_verb (argc, words);
+  return wanted->run (ctl, wanted, argc - n_words + 1, words + n_words - 1);
 }
 
 /* Everything printed is UTF-8 or the locale's own; "C" alone says only that nobody chose. Translators
@@ -232,7 +255,6 @@ main (int argc, char **argv)
       ctl->bus_type = G_BUS_TYPE_NONE;
       ctl->address = g_strdup (address);
     }
-  turn_help (argc, argv);
   context = main_context (ctl, &version);
   if (!g_option_context_parse (context, &argc, &argv, &error))
     return jkb_ctl_fail_usage (error->message);

@@ -111,6 +111,10 @@ class Cases:
         for line, completed in (
                 ("jkbmsctl mon", "jkbmsctl monitor "),
                 ("jkbmsctl bus rem", "jkbmsctl bus remove "),
+                ("jkbmsctl hel", "jkbmsctl help "),
+                ("jkbmsctl help mon", "jkbmsctl help monitor "),
+                ("jkbmsctl help bus rem", "jkbmsctl help bus remove "),
+                ("jkbmsctl help show gar", "jkbmsctl help show gar"),
                 ("jkbmsctl config re", "jkbmsctl config reset "),
                 ("jkbmsctl show garage_2", "jkbmsctl show garage_2 "),
                 ("jkbmsctl get garage_2 state_of_c", "jkbmsctl get garage_2 state_of_charge "),

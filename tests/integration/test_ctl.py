@@ -127,7 +127,7 @@ class HelpTest(Base):
                          "mqtt show", "forget", "set", "settings", "apply", "bus add",
                          "bus remove", "bus scan", "mqtt set", "capture", "config show",
                          "config reset", "snapshots", "restore", "bus set", "doctor",
-                         "ports", "top", "monitor", "history"):
+                         "ports", "top", "monitor", "history", "help"):
             self.assertIn(expected, verbs)
         for verb in verbs:
             with self.subTest(verb):
@@ -142,6 +142,9 @@ class HelpTest(Base):
     def test_help_is_a_word_too(self):
         for words in ([], ["list"], ["bus"], ["bus", "list"]):
             self.assertEqual(self.ok("help", *words), self.ok(*words, "--help"), words)
+        self.assertEqual(self.ok("--no-color", "help", "list"), self.ok("list", "--help"))
+        self.fails(2, "did you mean “list”", "help", "lst")
+        self.fails(2, "usage: jkbmsctl help \\[VERB\\]", "help", "bus", "list", "x")
         self.fails(2, "did you mean “bus list”", "bus", "lst")
         self.fails(2, "did you mean “config show”", "config", "shw")
         self.fails(2, "needs one of its verbs", "bus", "frobnicate")
