@@ -56,7 +56,8 @@ _jkbmsctl ()
       :0) what=($(jkbmsctl complete verbs 2>/dev/null | cut -d ' ' -f 1 | sort -u)) ;;
       bus:0|mqtt:0|config:0) what=($(jkbmsctl complete verbs 2>/dev/null | sed -n "s/^$verb //p")) ;;
       *) [[ -z $help ]] || return ;;&
-      show:0|get:0|history:0|forget:0|set:0|settings:0|apply:0|snapshots:0|restore:0|monitor:*)
+      monitor:*) what=($(jkbmsctl "${global[@]}" complete ids 2>/dev/null; jkbmsctl complete keys 2>/dev/null)) ;;
+      show:0|get:0|history:0|forget:0|set:0|settings:0|apply:0|snapshots:0|restore:0)
         what=($(jkbmsctl "${global[@]}" complete ids 2>/dev/null)) ;;
       get:1) what=($(jkbmsctl complete keys 2>/dev/null)) ;;
       history:1) what=($(jkbmsctl "${global[@]}" complete history-keys "$first" 2>/dev/null)) ;;

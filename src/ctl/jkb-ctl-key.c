@@ -64,9 +64,8 @@ key_of_nickname (const char *key)
   return NULL;
 }
 
-/* The key that was meant: mistyped, or only a part of it given. */
-static const char *
-guess_key (const char *key, guint n_groups)
+const char *
+jkb_ctl_key_guess (const char *key, guint n_groups)
 {
   const char *words[JKB_N_FIELDS + 1] = { NULL };
   const char *guess = key_of_nickname (key);
@@ -85,7 +84,7 @@ guess_key (const char *key, guint n_groups)
 int
 jkb_ctl_key_fail (const char *key, guint n_groups)
 {
-  const char *guess = guess_key (key, n_groups);
+  const char *guess = jkb_ctl_key_guess (key, n_groups);
 
   if (guess != NULL)
     g_printerr (_("jkbmsctl: there is no key “%s”; did you mean “%s”?\n"), key, guess);

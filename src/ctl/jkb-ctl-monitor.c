@@ -14,14 +14,15 @@
 #include "ctl/jkb-ctl-client.h"
 #include "ctl/jkb-ctl-json.h"
 #include "ctl/jkb-ctl-print.h"
+#include "ctl/jkb-ctl-wanted.h"
 #include "wire/jkb-text.h"
 
 typedef struct
 {
   JkbCtl *ctl;
   GMainLoop *loop;
-  char **names;    /* as given, NULL-terminated; empty: everything */
-  GHashTable *ids; /* the ids that they mean; NULL: not known yet */
+  char **words;         /* ids and keys as given, NULL-terminated */
+  JkbCtlWanted *wanted; /* what they mean; NULL: not known yet */
   gboolean json;
   int status;
 } Monitor;
@@ -91,14 +92,32 @@ print_change_json (const Line *line, JkbFieldId id, const JkbValues *before, con
 }
 
 static void
-append_item (GString *out, const JkbValues *values, JkbFieldId id, guint item)
+append_item (GString *out, const JkbValues *values, JkbFieldId id, guint item, const char *unknown)
 {
   gint32 raw = jkb_values_get_item (values, id, item);
 
   if (raw == JKB_UNKNOWN_ITEM)
-    g_string_append (out, "–");
+    g_string_append (out, unknown);
   else
     jkb_text_append_fixed (out, raw, jkb_fields[id].scale);
+}
+
+/* Single cells were asked for: each is a key of its own. */
+static void
+print_item_json (const Line *line, JkbFieldId id, guint item, const JkbValues *before,
+                 const JkbValues *after)
+{
+  GString *out = begin_json (line);
+  char key[64];
+
+  jkb_field_item_key (&jkb_fields[id], item, key, sizeof key);
+  jkb_ctl_json_text (out, "group", jkb_group_name (jkb_fields[id].group));
+  jkb_ctl_json_text (out, "key", key);
+  jkb_ctl_json_key (out, "value");
+  append_item (out, after, id, item, "null");
+  jkb_ctl_json_key (out, "previous");
+  append_item (out, before, id, item, "null");
+  end_json (out);
 }
 
 static void
@@ -134,23 +153,33 @@ print_change_text (const Line *line, JkbFieldId id, const JkbValues *before, con
 }
 
 static void
-print_items_text (const Line *line, JkbFieldId id, const JkbValues *before, const JkbValues *after)
+print_item_text (const Line *line, JkbFieldId id, guint item, const JkbValues *before,
+                 const JkbValues *after)
+{
+  GString *out = begin_text (line);
+  char key[64];
+
+  jkb_field_item_key (&jkb_fields[id], item, key, sizeof key);
+  g_string_append_printf (out, "%s  ", key);
+  append_item (out, before, id, item, "–");
+  g_string_append (out, " → ");
+  append_item (out, after, id, item, "–");
+  end_text (out, &jkb_fields[id]);
+}
+
+/* @wanted: a bit for each cell */
+static void
+print_items (const Monitor *monitor, const Line *line, JkbFieldId id, guint32 wanted,
+             const JkbValues *before, const JkbValues *after)
 {
   for (guint item = 0; item < MAX (before->n_cells, after->n_cells); item++)
-    {
-      char key[64];
-      GString *out;
-
-      if (jkb_values_get_item (before, id, item) == jkb_values_get_item (after, id, item))
-        continue;
-      jkb_field_item_key (&jkb_fields[id], item, key, sizeof key);
-      out = begin_text (line);
-      g_string_append_printf (out, "%s  ", key);
-      append_item (out, before, id, item);
-      g_string_append (out, " → ");
-      append_item (out, after, id, item);
-      end_text (out, &jkb_fields[id]);
-    }
+    if ((wanted >> item & 1) == 0
+        || jkb_values_get_item (before, id, item) == jkb_values_get_item (after, id, item))
+      continue;
+    else if (monitor->json)
+      print_item_json (line, id, item, before, after);
+    else
+      print_item_text (line, id, item, before, after);
 }
 
 static void
@@ -161,12 +190,15 @@ print_values (const Monitor *monitor, const Line *line, const JkbValues *before,
 
   for (JkbFieldId id = jkb_group_first (group); id < jkb_group_end (group); id++)
     {
-      if (jkb_values_field_equal (before, after, id))
+      guint32 items = jkb_ctl_wanted_items (monitor->wanted, id);
+      gboolean list = jkb_fields[id].kind == JKB_KIND_LIST;
+
+      if (items == 0 || jkb_values_field_equal (before, after, id))
         continue;
-      if (monitor->json)
+      if (list && (!monitor->json || items != JKB_CTL_WANTED_WHOLE))
+        print_items (monitor, line, id, items, before, after);
+      else if (monitor->json)
         print_change_json (line, id, before, after);
-      else if (jkb_fields[id].kind == JKB_KIND_LIST)
-        print_items_text (line, id, before, after);
       else
         print_change_text (line, id, before, after);
     }
@@ -192,6 +224,8 @@ print_properties (const Monitor *monitor, const Line *line, GVariant *changed)
 
       jkb_ctl_json_variant (text, value);
       g_variant_unref (value);
+      if (!jkb_ctl_wanted_key (monitor->wanted, key))
+        continue;
       if (monitor->json)
         {
           out = begin_json (line);
@@ -212,12 +246,12 @@ print_properties (const Monitor *monitor, const Line *line, GVariant *changed)
 static gboolean
 name_object (const Monitor *monitor, const char *path, Line *line)
 {
-  gboolean all = monitor->names[0] == NULL;
-
+  if (monitor->wanted == NULL)
+    return FALSE;
   if (jkb_ctl_path_is_bms (path, &line->name))
     {
       line->kind = "id";
-      return all || (monitor->ids != NULL && g_hash_table_contains (monitor->ids, line->name));
+      return jkb_ctl_wanted_bms (monitor->wanted, line->name);
     }
   if (jkb_ctl_path_is_bus (path, &line->name))
     line->kind = "bus";
@@ -226,7 +260,7 @@ name_object (const Monitor *monitor, const char *path, Line *line)
       line->kind = "object";
       line->name = strcmp (path, JKB_CTL_ROOT_PATH) == 0 ? "manager" : strrchr (path, '/') + 1;
     }
-  return all;
+  return jkb_ctl_wanted_all (monitor->wanted);
 }
 
 static void
@@ -255,7 +289,7 @@ on_presence (Monitor *monitor, const JkbCtlEvent *event)
   Line line = { .event = added ? "added" : "removed" };
   GString *out;
 
-  if (!name_object (monitor, event->path, &line))
+  if (!name_object (monitor, event->path, &line) || !jkb_ctl_wanted_presence (monitor->wanted))
     return;
   if (monitor->json)
     {
@@ -285,7 +319,8 @@ on_alarm (Monitor *monitor, const JkbCtlEvent *event)
   const char *key, *severity = NULL;
   GString *out;
 
-  if (!name_object (monitor, event->path, &line))
+  if (!name_object (monitor, event->path, &line)
+      || !jkb_ctl_wanted_key (monitor->wanted, "errors"))
     return;
   if (raised && g_variant_is_of_type (event->arguments, G_VARIANT_TYPE ("(ss)")))
     g_variant_get (event->arguments, "(&s&s)", &key, &severity);
@@ -335,27 +370,19 @@ on_daemon (Monitor *monitor, JkbCtlModel *model, gboolean up)
   end_text (out, NULL);
 }
 
-/* With the first model: what the names on the command line mean. */
+/* With the first model: what the words on the command line mean. */
 static gboolean
-resolve_names (Monitor *monitor, JkbCtlModel *model)
+resolve_words (Monitor *monitor, JkbCtlModel *model)
 {
-  if (monitor->ids != NULL)
+  if (monitor->wanted != NULL)
     return TRUE;
-  monitor->ids = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  for (guint i = 0; monitor->names[i] != NULL; i++)
-    {
-      g_autoptr(GError) error = NULL;
-      const JkbCtlBms *bms = jkb_ctl_model_find (model, monitor->names[i], &error);
-
-      if (bms == NULL)
-        {
-          monitor->status = jkb_ctl_fail (monitor->ctl, error);
-          g_main_loop_quit (monitor->loop);
-          return FALSE;
-        }
-      g_hash_table_add (monitor->ids, g_strdup (bms->id));
-    }
-  return TRUE;
+  monitor->wanted = jkb_ctl_wanted_new ();
+  for (guint i = 0; monitor->words[i] != NULL && monitor->status == JKB_CTL_OK; i++)
+    monitor->status
+      = jkb_ctl_wanted_add (monitor->wanted, monitor->ctl, model, monitor->words[i]);
+  if (monitor->status != JKB_CTL_OK)
+    g_main_loop_quit (monitor->loop);
+  return monitor->status == JKB_CTL_OK;
 }
 
 static void
@@ -366,7 +393,7 @@ on_event (JkbCtlModel *model, const JkbCtlEvent *event, gpointer user_data)
   switch (event->kind)
     {
     case JKB_CTL_EVENT_UP:
-      if (resolve_names (monitor, model))
+      if (resolve_words (monitor, model))
         on_daemon (monitor, model, TRUE);
       break;
     case JKB_CTL_EVENT_DOWN:
@@ -408,13 +435,13 @@ jkb_ctl_verb_monitor (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv
   if (!jkb_ctl_parse (ctl, verb, options, &argc, &argv, &status))
     return status;
   monitor.loop = loop;
-  monitor.names = argv;
+  monitor.words = argv;
   watch = jkb_ctl_watch_new (ctl, on_event, &monitor, &error);
   if (watch == NULL)
     return jkb_ctl_fail (ctl, error);
   g_unix_signal_add (SIGINT, on_stop, loop);
   g_unix_signal_add (SIGTERM, on_stop, loop);
   g_main_loop_run (loop);
-  g_clear_pointer (&monitor.ids, g_hash_table_unref);
+  g_clear_pointer (&monitor.wanted, jkb_ctl_wanted_free);
   return monitor.status;
 }

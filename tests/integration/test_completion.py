@@ -111,6 +111,7 @@ class Cases:
         for line, completed in (
                 ("jkbmsctl mon", "jkbmsctl monitor "),
                 ("jkbmsctl bus rem", "jkbmsctl bus remove "),
+                ("jkbmsctl monitor garage_2 state_of_c", "jkbmsctl monitor garage_2 state_of_charge "),
                 ("jkbmsctl hel", "jkbmsctl help "),
                 ("jkbmsctl help mon", "jkbmsctl help monitor "),
                 ("jkbmsctl help bus rem", "jkbmsctl help bus remove "),

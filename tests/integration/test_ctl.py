@@ -398,6 +398,7 @@ COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _jkbmsctl; printf '%s\\n' "${COMPREPL
         self.assertEqual(self.complete("get", "garage_1", "settings."), ["settings.cell_count"])
         self.assertIn("--keyvalue", self.complete("show", "--"))
         self.assertEqual(self.complete("monitor", "garage_1", "garage_2"), ["garage_2"])
+        self.assertEqual(self.complete("monitor", "garage_1", "state_of_c"), ["state_of_charge"])
         self.assertEqual(self.complete("doctor", "g"), ["garage"])
         self.assertEqual(self.complete("--bus-address", ""), [])
 
@@ -519,9 +520,38 @@ class MonitorTest(Base):
         self.assertEqual(lines[1], {"event": "changed", "id": "garage_1", "group": "live",
                                     "key": "current", "value": 1.5, "previous": -12.3})
 
-    def test_unknown_id(self):
+    def test_only_keys_asked_for(self):
+        self.start_mock()
+        self.mock.change("garage_10", "Bms", {"Name": jkbmock.GLib.Variant("s", "power")})
+        monitor = self.monitor("garage_1", "current", "cell_voltage_2", "online", "errors")
+        monitor.wait_for_log("jkbmsd is there")
+        changes = {"Current": double(1.5), "Power": double(79), "CellVoltages": jkbmock.GLib.Variant(
+            "ad", [3.1, 3.401] + [3.3] * 14)}
+        every = self.monitor("power", "cell_voltage_2", "--json")  # the name of a BMS wins over a key
+        every.wait_for_log('"running":true')
+        for name in ("garage_1", "garage_2", "garage_10"):
+            self.mock.change(name, "Telemetry", changes)
+        self.mock.alarm("garage_1", "AlarmRaised", "(ss)", "cell_overvoltage", "protect")
+        self.mock.change("garage", "Bus", {"State": jkbmock.GLib.Variant("s", "down")})
+        self.mock.put("/io/github/jkbmsd1/bms/garage_10", "Info",
+                      jkbmock.properties(jkbmock.INFO, {}, []))
+        self.mock.change("garage_1", "Bms", {"Online": jkbmock.GLib.Variant("b", False)})
+        monitor.wait_for_log("online  false")
+        self.assertEqual([line[10:] for line in monitor.log.splitlines()[1:]], [
+            "garage_1  cell_voltage_2  3.290 → 3.401 V", "garage_1  current  -12.300 → 1.500 A",
+            "garage_1  ALARM cell_overvoltage (protect)", "garage_1  online  false"])
+        every.wait_for_log("cell_voltage_2")
+        lines = [json.loads(line) for line in every.log.splitlines()]
+        del lines[1]["time"]
+        self.assertEqual(lines[1:], [{"event": "changed", "id": "garage_10", "group": "live",
+                                      "key": "cell_voltage_2", "value": 3.401, "previous": 3.29}])
+
+    def test_unknown_id_or_key(self):
         self.start_mock()
         self.fails(3, "no BMS “nobody”", "monitor", "nobody")
+        self.fails(3, "garage_1, garage_2, garage_10; say which", "monitor", "gar", "current")
+        self.fails(2, "no key “curent”; did you mean “current”", "monitor", "garage_1", "curent")
+        self.fails(2, "did you mean “total_voltage”", "monitor", "voltage")
 
     def test_restart_of_the_daemon(self):
         self.start_mock()
