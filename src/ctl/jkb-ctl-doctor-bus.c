@@ -11,14 +11,22 @@
 #include <glib/gi18n.h>
 #include <poll.h>
 #include <pwd.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "ctl/jkb-ctl-client.h"
 #include "ctl/jkb-ctl-doctor.h"
 
 #define CALL_MS 5000
+#define USUAL_BAUD 115200
 #define GATEWAY_S 0.5
 #define DRAIN_S 1 /* for what is still in the pipe; the daemon closes its end behind it */
+
+static gboolean
+is_polled (const JkbCtlObject *bus)
+{
+  return g_strcmp0 (jkb_ctl_object_text (bus, "Bus", "Role"), "polling") == 0;
+}
 
 static void
 count_bus (JkbCtlHeard *heard, const JkbCtlObject *bus, int sign)
@@ -125,7 +133,8 @@ hear_along (JkbCtl *ctl, const JkbCtlObject *bus, double seconds, JkbCtlFinding 
   read_until (fd, hearing, g_get_monotonic_time () + DRAIN_S * G_USEC_PER_SEC);
   close (fd);
   jkb_ctl_hearing_end (hearing);
-  finding->verdict = jkb_ctl_hearing_judge (hearing, &finding->heard);
+  finding->verdict = is_polled (bus) ? jkb_ctl_hearing_judge_answers (hearing, &finding->heard)
+                                     : jkb_ctl_hearing_judge (hearing, &finding->heard);
   return TRUE;
 }
 
@@ -192,6 +201,37 @@ daemons_opinion (const JkbCtlObject *bus)
              : NULL;
 }
 
+static char *
+shell_word (const char *text)
+{
+  gsize plain = strspn (text, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "/:._-");
+
+  return text[plain] == '\0' ? g_strdup (text) : g_shell_quote (text);
+}
+
+/* The daemon's own questions are not among what it hears, so that nothing tells whose an answer was
+ * that cannot be read. Who asks at the port itself knows it. */
+static char **
+commands_that_ask (const JkbCtlObject *bus)
+{
+  const char *uri = jkb_ctl_object_text (bus, "Bus", "Uri");
+  guint baud = (guint) jkb_ctl_object_number (bus, "Bus", "Baud", USUAL_BAUD);
+  g_autofree char *speed = baud != USUAL_BAUD ? g_strdup_printf (" --baud %u", baud) : g_strdup ("");
+  g_autofree char *port = NULL;
+  const char *name;
+  char **commands;
+
+  if (uri == NULL || !is_polled (bus))
+    return NULL;
+  port = shell_word (g_str_has_prefix (uri, "serial:/") ? uri + strlen ("serial:") : uri);
+  jkb_ctl_path_is_bus (bus->path, &name);
+  commands = g_new0 (char *, 4);
+  commands[0] = g_strdup_printf ("jkbmsctl bus set %s enabled=false", name);
+  commands[1] = g_strdup_printf ("jkbmsctl doctor %s --ask%s", port, speed);
+  commands[2] = g_strdup_printf ("jkbmsctl bus set %s enabled=true", name);
+  return commands;
+}
+
 JkbCtlFinding
 jkb_ctl_examine_bus (JkbCtl *ctl, const JkbCtlObject *bus, const JkbCtlExam *exam, GError **error)
 {
@@ -210,5 +250,7 @@ jkb_ctl_examine_bus (JkbCtl *ctl, const JkbCtlObject *bus, const JkbCtlExam *exa
     finding.detail = heard ? daemons_opinion (bus)
                            : g_strdup (_("Only the daemon's counters could be compared; with sudo "
                                           "the bytes are looked at."));
+  if (finding.verdict == JKB_VERDICT_NOISE || finding.verdict == JKB_VERDICT_WRONG_SPEED)
+    finding.next = commands_that_ask (bus);
   return finding;
 }

@@ -158,6 +158,7 @@ jkb_ctl_finding_clear (JkbCtlFinding *finding)
   g_free (finding->what);
   g_free (finding->detail);
   g_free (finding->command);
+  g_strfreev (finding->next);
 }
 
 static void

@@ -114,6 +114,19 @@ print_counts (const JkbCtlHeard *heard)
 }
 
 static void
+print_next (const JkbCtl *ctl, char **commands)
+{
+  jkb_ctl_print_wrapped (ctl, _("Two BMS with one address look the same here, where the daemon asks. "
+                                "These commands name it:"));
+  for (; *commands != NULL; commands++)
+    {
+      g_autofree char *safe = jkb_ctl_text_safe (*commands);
+
+      g_print ("  %s\n", safe);
+    }
+}
+
+static void
 print_finding (const JkbCtl *ctl, const JkbCtlFinding *finding)
 {
   JkbCtlStyle style = finding->verdict == JKB_VERDICT_OK ? JKB_CTL_GOOD : JKB_CTL_BAD;
@@ -131,6 +144,8 @@ print_finding (const JkbCtl *ctl, const JkbCtlFinding *finding)
     jkb_ctl_print_wrapped (ctl, _(advices[finding->verdict]));
   if (finding->command != NULL)
     g_print (_("To allow it: %s\n"), finding->command);
+  if (finding->next != NULL)
+    print_next (ctl, finding->next);
   if (needs_wiring (finding->verdict))
     print_wiring ();
 }
@@ -138,6 +153,8 @@ print_finding (const JkbCtl *ctl, const JkbCtlFinding *finding)
 static void
 append_json (GString *out, const JkbCtlFinding *finding)
 {
+  g_autofree char *next = finding->next != NULL ? g_strjoinv ("; ", finding->next) : NULL;
+
   g_string_append_c (out, '{');
   jkb_ctl_json_text (out, "what", finding->what);
   jkb_ctl_json_text (out, "verdict", jkb_verdict_name (finding->verdict));
@@ -155,7 +172,9 @@ append_json (GString *out, const JkbCtlFinding *finding)
   for (guint address = 0; address < 256; address++)
     if (finding->heard.good_by_address[address] > 0)
       g_string_append_printf (out, "%s%u", out->str[out->len - 1] == '[' ? "" : ",", address);
-  g_string_append (out, "]}");
+  g_string_append_c (out, ']');
+  jkb_ctl_json_text (out, "next", next);
+  g_string_append_c (out, '}');
 }
 
 /* ---- the verb ----------------------------------------------------------------------------- */

@@ -27,6 +27,7 @@ typedef struct
   char *what;    /* the port or bus; set by the caller */
   char *detail;  /* nullable: an error text, a holder */
   char *command; /* nullable: what to type in a shell to mend it */
+  char **next;   /* nullable: what to type in a shell to find out more */
 } JkbCtlFinding;
 
 void jkb_ctl_finding_clear (JkbCtlFinding *finding);

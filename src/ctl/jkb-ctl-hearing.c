@@ -281,6 +281,7 @@ jkb_ctl_hearing_judge (JkbCtlHearing *hearing, JkbCtlHeard *heard)
 
   hearing->heard.bad_frames
     = counters->checksum_errors + counters->truncated + counters->ack_errors;
+  hearing->heard.skipped = counters->skipped;
   hearing->heard.collision = find_collision (&hearing->heard, hearing->garbled);
   hearing->heard.master = hearing->heard.good_by_address[0] > 0;
   *heard = hearing->heard;
@@ -303,4 +304,15 @@ jkb_ctl_hearing_judge (JkbCtlHearing *hearing, JkbCtlHeard *heard)
   if (hearing->reads > 0)
     return JKB_VERDICT_OTHER_MODBUS;
   return JKB_VERDICT_WRONG_SPEED;
+}
+
+JkbVerdict
+jkb_ctl_hearing_judge_answers (JkbCtlHearing *hearing, JkbCtlHeard *heard)
+{
+  JkbVerdict verdict = jkb_ctl_hearing_judge (hearing, heard);
+
+  if (verdict == JKB_VERDICT_OK && heard->skipped >= 2 * GARBLED
+      && heard->skipped * 10 > heard->bytes)
+    return JKB_VERDICT_NOISE;
+  return verdict;
 }

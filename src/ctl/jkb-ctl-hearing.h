@@ -51,11 +51,16 @@ void jkb_ctl_hearing_end (JkbCtlHearing *hearing);
 typedef struct
 {
   guint64 bytes, frames, bad_frames, attributed, requests;
+  guint64 skipped; /* bytes that belong to no record */
   guint good_by_address[256], bad_by_address[256]; /* bad: after a request to it */
   gboolean master;   /* a BMS at address 0 was heard */
   int collision;     /* the address, -1: none */
 } JkbCtlHeard;
 
 JkbVerdict jkb_ctl_hearing_judge (JkbCtlHearing *hearing, JkbCtlHeard *heard);
+
+/* As jkb_ctl_hearing_judge() where only answers are among what was heard, because whoever asks does
+ * not hear itself: what is no record there was an answer. */
+JkbVerdict jkb_ctl_hearing_judge_answers (JkbCtlHearing *hearing, JkbCtlHeard *heard);
 
 G_END_DECLS

@@ -352,6 +352,32 @@ class DaemonTest(Base):
         if os.geteuid() == 0:
             self.assertIn("with sudo the bytes are looked at", out)
 
+    def test_polled(self):
+        """Whose answers are damaged is not known there: it tells how to find out, and that works."""
+        self.bus = self.enter(jkbtest.PrivateBus())
+        sim = self.sim("--bms", "1,2", "--fault", "corrupt=0.3")
+        self.enter(jkbtest.Daemon(jkbtest.bus_config(
+            "garage", sim.uri, mode="poll", addresses="1,2", listen_before_talk="1", poll_interval="0.1",
+            command_gap="0.05"), bus=self.bus))
+        client = self.bus.client()
+        jkbtest.wait_until(lambda: len(client.bms()) == 2, 20)
+        self.assertEqual(client.get(f"{jkbtest.ROOT}/bus/garage", "Bus", "Role"), "polling")
+        seconds = str(2 * jkbtest.FACTOR)
+        finding, = json.loads(jkbtest.ctl("doctor", "garage", "--json", "--time", seconds, bus=self.bus,
+                                          status=1))
+        commands = ["jkbmsctl bus set garage enabled=false", f"jkbmsctl doctor {sim.link} --ask",
+                    "jkbmsctl bus set garage enabled=true"]
+        self.assertEqual((finding["verdict"], finding["next"]), ("noise", "; ".join(commands)))
+        text = jkbtest.ctl("doctor", "garage", "--time", seconds, bus=self.bus, status=1)
+        self.assertIn("\n  " + "\n  ".join(commands) + "\n", text)
+        jkbtest.ctl(*commands[0].split()[1:], bus=self.bus)
+        finding, = json.loads(jkbtest.ctl(*commands[1].split()[1:], "--json", "--time", "2", bus=self.bus,
+                                          status=None))
+        self.assertGreater(finding["bytes"], 0)
+        self.assertIsNone(finding["next"])
+        jkbtest.ctl(*commands[2].split()[1:], bus=self.bus)
+        jkbtest.wait_until(lambda: client.get(f"{jkbtest.ROOT}/bus/garage", "Bus", "State") == "up")
+
     def test_what_the_daemon_says(self):
         bus = self.enter(jkbtest.PrivateBus())
         mock = jkbmock.Mock(bus.address)

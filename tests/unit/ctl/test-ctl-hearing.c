@@ -169,6 +169,29 @@ test_noise (void)
   assert_verdict (line, JKB_VERDICT_NOISE);
 }
 
+/* A polled bus: only answers are heard. Those of address 2 are garbage from the first byte on. */
+static void
+test_answers (void)
+{
+  g_autoptr(JkbCtlHearing) hearing = jkb_ctl_hearing_new (JKB_TIMING_UNKNOWN);
+  g_autoptr(GByteArray) line = g_byte_array_new ();
+  guint8 garbage[200];
+  JkbCtlHeard heard;
+
+  memset (garbage, 0x3c, sizeof garbage);
+  for (guint i = 0; i < 6; i++)
+    {
+      put_frame (line, TRUE);
+      put_ack (line, 1);
+      put (line, garbage, i % 2 == 0 ? sizeof garbage : 0);
+    }
+  jkb_ctl_hearing_take (hearing, line->data, line->len, 1000);
+  jkb_ctl_hearing_end (hearing);
+  g_assert_cmpint (jkb_ctl_hearing_judge (hearing, &heard), ==, JKB_VERDICT_OK);
+  g_assert_cmpint (jkb_ctl_hearing_judge_answers (hearing, &heard), ==, JKB_VERDICT_NOISE);
+  g_assert_cmpint (heard.skipped, ==, 600);
+}
+
 static void
 test_no_ack (void)
 {
@@ -236,6 +259,7 @@ main (int argc, char **argv)
   g_test_add_func ("/ctl/hearing/good", test_good);
   g_test_add_func ("/ctl/hearing/collision", test_collision);
   g_test_add_func ("/ctl/hearing/noise", test_noise);
+  g_test_add_func ("/ctl/hearing/answers", test_answers);
   g_test_add_func ("/ctl/hearing/no-ack", test_no_ack);
   g_test_add_func ("/ctl/hearing/no-answer", test_no_answer);
   g_test_add_func ("/ctl/hearing/inverted", test_inverted);
