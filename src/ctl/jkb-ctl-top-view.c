@@ -133,50 +133,100 @@ draw_buses (JkbCtlModel *model)
 
 /* ---- list --------------------------------------------------------------------------------- */
 
+typedef enum
+{
+  COLUMN_NAME,
+  COLUMN_BAR,
+  COLUMN_SOC,
+  COLUMN_VOLTAGE,
+  COLUMN_CURRENT,
+  COLUMN_POWER,
+  COLUMN_TEMPERATURE,
+  COLUMN_AGE,
+  N_COLUMNS
+} Column;
+
+/* With the blank that keeps a column from its neighbour. */
+static const struct
+{
+  const char *head;
+  int width; /* of NAME and BAR the least */
+  gboolean right;
+} columns[N_COLUMNS] = {
+  [COLUMN_NAME] = { N_(" NAME"), 10, FALSE },
+  /* Translators: head of the bars of the state of charge; must fit 10 columns */
+  [COLUMN_BAR] = { N_("CHARGE"), 11, FALSE },
+  /* Translators: state of charge in per cent; must fit 5 columns */
+  [COLUMN_SOC] = { N_("SOC"), 6, TRUE },
+  /* Translators: must fit 8 columns */
+  [COLUMN_VOLTAGE] = { N_("VOLTAGE"), 9, TRUE },
+  /* Translators: must fit 9 columns */
+  [COLUMN_CURRENT] = { N_("CURRENT"), 10, TRUE },
+  /* Translators: must fit 8 columns */
+  [COLUMN_POWER] = { N_("POWER"), 9, TRUE },
+  /* Translators: temperature; must fit 8 columns */
+  [COLUMN_TEMPERATURE] = { N_("TEMP"), 9, TRUE },
+  /* Translators: time since the last frame; must fit 7 columns */
+  [COLUMN_AGE] = { N_("AGE"), 8, TRUE },
+};
+
+#define MAX_BAR 73
+#define MIN_COLUMNS 34 /* what cannot be left out */
+
 typedef struct
 {
-  int name, bar; /* widths that depend on the terminal's */
+  int widths[N_COLUMNS]; /* 0: there is no room for it */
 } ListLayout;
 
-#define FIXED_WIDTH (2 + 1 + 6 + 9 + 10 + 9 + 9 + 8)
-#define MIN_NAME 8
-#define MIN_BAR 10
-#define MAX_BAR 72
-
-/* The name takes what the longest needs, the bar the rest. */
+/* What tells least goes first where the terminal is narrow. The name takes what the longest needs, the
+ * bar the rest. */
 static ListLayout
 list_layout (const GPtrArray *all)
 {
-  int room = COLS - FIXED_WIDTH;
-  int longest = MIN_NAME;
+  static const Column order[]
+    = { COLUMN_BAR, COLUMN_VOLTAGE, COLUMN_TEMPERATURE, COLUMN_POWER };
+  ListLayout layout;
+  int longest = 0, spare = COLS, more;
 
+  for (guint i = 0; i < N_COLUMNS; i++)
+    {
+      layout.widths[i] = columns[i].width;
+      spare -= columns[i].width;
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (order) && spare < 0; i++)
+    {
+      layout.widths[order[i]] = 0;
+      spare += columns[order[i]].width;
+    }
   for (guint i = 0; i < all->len; i++)
-    longest = MAX (longest, (int) jkb_ctl_text_width (((JkbCtlBms *) all->pdata[i])->name));
-  longest = MIN (longest, MAX (room - MIN_BAR, MIN_NAME));
-  return (ListLayout) { longest, CLAMP (room - longest, MIN_BAR, MAX_BAR) };
+    longest = MAX (longest, (int) jkb_ctl_text_width (((JkbCtlBms *) all->pdata[i])->name) + 2);
+  more = CLAMP (longest - layout.widths[COLUMN_NAME], 0, MAX (spare, 0));
+  layout.widths[COLUMN_NAME] += more;
+  if (layout.widths[COLUMN_BAR] > 0)
+    layout.widths[COLUMN_BAR] = MIN (layout.widths[COLUMN_BAR] + spare - more, MAX_BAR);
+  return layout;
+}
+
+/* The last column stands at the right edge. */
+static void
+draw_columns (int line, const ListLayout *layout, attr_t attribute, const char *const *texts)
+{
+  int at = 0;
+
+  for (guint i = 0; i < N_COLUMNS; i++)
+    if (layout->widths[i] > 0)
+      at = jkb_ctl_top_put (line, at, i + 1 < N_COLUMNS ? layout->widths[i] : COLS - at,
+                            columns[i].right, attribute, texts[i]);
 }
 
 static void
-draw_list_head (ListLayout layout)
+draw_list_head (const ListLayout *layout)
 {
-  attr_t bold = A_BOLD;
-  int at = 0;
+  const char *heads[N_COLUMNS];
 
-  at = jkb_ctl_top_put (2, at, layout.name + 2, FALSE, bold, _(" NAME"));
-  /* Translators: head of the bars of the state of charge; must fit 10 columns */
-  at = jkb_ctl_top_put (2, at, layout.bar + 1, FALSE, bold, _("CHARGE"));
-  /* Translators: state of charge in per cent; must fit 5 columns */
-  at = jkb_ctl_top_put (2, at, 6, TRUE, bold, _("SOC"));
-  /* Translators: must fit 8 columns */
-  at = jkb_ctl_top_put (2, at, 9, TRUE, bold, _("VOLTAGE"));
-  /* Translators: must fit 9 columns */
-  at = jkb_ctl_top_put (2, at, 10, TRUE, bold, _("CURRENT"));
-  /* Translators: must fit 8 columns */
-  at = jkb_ctl_top_put (2, at, 9, TRUE, bold, _("POWER"));
-  /* Translators: temperature; must fit 8 columns */
-  at = jkb_ctl_top_put (2, at, 9, TRUE, bold, _("TEMP"));
-  /* Translators: time since the last frame; must fit 7 columns */
-  jkb_ctl_top_put (2, at, COLS - at, TRUE, bold, _("AGE"));
+  for (guint i = 0; i < N_COLUMNS; i++)
+    heads[i] = _(columns[i].head);
+  draw_columns (2, layout, A_BOLD, heads);
 }
 
 static char *
@@ -194,36 +244,33 @@ hottest_text (const JkbValues *live)
 }
 
 static void
-draw_row (int line, ListLayout layout, const JkbCtlBms *bms, gboolean selected, gint64 now_us)
+draw_row (int line, const ListLayout *layout, const JkbCtlBms *bms, gboolean selected,
+          gint64 now_us)
 {
   const JkbValues *live = &bms->values[JKB_GROUP_LIVE];
   double charge = jkb_values_get_double (live, JKB_FIELD_STATE_OF_CHARGE);
   gboolean bad = jkb_ctl_top_problems (live) != 0;
   JkbCtlStyle style = bad ? JKB_CTL_BAD : bms->online ? JKB_CTL_PLAIN : JKB_CTL_DIM;
-  attr_t attribute = jkb_ctl_top_attribute (style) | (selected ? A_REVERSE : 0);
-  g_autofree char *bar = jkb_ctl_top_bar (isfinite (charge) ? charge / 100 : 0, layout.bar);
-  g_autofree char *name = g_strdup_printf ("%s%s", bad ? "!" : " ", bms->name);
-  g_autofree char *percent
-    = jkb_ctl_with_unit (jkb_ctl_number_text (live, JKB_FIELD_STATE_OF_CHARGE, 0), "%");
-  g_autofree char *voltage
-    = jkb_ctl_with_unit (jkb_ctl_number_text (live, JKB_FIELD_TOTAL_VOLTAGE, 2), "V");
-  g_autofree char *current
-    = jkb_ctl_with_unit (jkb_ctl_number_text (live, JKB_FIELD_CURRENT, 2), "A");
-  g_autofree char *power
-    = jkb_ctl_with_unit (jkb_ctl_number_text (live, JKB_FIELD_POWER, 0), "W");
-  g_autofree char *temperature = hottest_text (live);
-  g_autofree char *age = jkb_ctl_age_text (bms->last_seen_us, now_us);
-  int at = 0;
+  char *texts[N_COLUMNS] = {
+    [COLUMN_NAME] = g_strdup_printf ("%s%s", bad ? "!" : " ", bms->name),
+    [COLUMN_BAR] = jkb_ctl_top_bar (isfinite (charge) ? charge / 100 : 0,
+                                    layout->widths[COLUMN_BAR] - 1),
+    [COLUMN_SOC]
+    = jkb_ctl_with_unit (jkb_ctl_number_text (live, JKB_FIELD_STATE_OF_CHARGE, 0), "%"),
+    [COLUMN_VOLTAGE]
+    = jkb_ctl_with_unit (jkb_ctl_number_text (live, JKB_FIELD_TOTAL_VOLTAGE, 2), "V"),
+    [COLUMN_CURRENT] = jkb_ctl_with_unit (jkb_ctl_number_text (live, JKB_FIELD_CURRENT, 2), "A"),
+    [COLUMN_POWER] = jkb_ctl_with_unit (jkb_ctl_number_text (live, JKB_FIELD_POWER, 0), "W"),
+    [COLUMN_TEMPERATURE] = hottest_text (live),
+    /* Translators: must fit 7 columns */
+    [COLUMN_AGE] = bms->online ? jkb_ctl_age_text (bms->last_seen_us, now_us)
+                               : g_strdup (_("offline")),
+  };
 
-  at = jkb_ctl_top_put (line, at, layout.name + 2, FALSE, attribute, name);
-  at = jkb_ctl_top_put (line, at, layout.bar + 1, FALSE, attribute, bar);
-  at = jkb_ctl_top_put (line, at, 6, TRUE, attribute, percent);
-  at = jkb_ctl_top_put (line, at, 9, TRUE, attribute, voltage);
-  at = jkb_ctl_top_put (line, at, 10, TRUE, attribute, current);
-  at = jkb_ctl_top_put (line, at, 9, TRUE, attribute, power);
-  at = jkb_ctl_top_put (line, at, 9, TRUE, attribute, temperature);
-  /* Translators: must fit 7 columns */
-  jkb_ctl_top_put (line, at, COLS - at, TRUE, attribute, bms->online ? age : _("offline"));
+  draw_columns (line, layout, jkb_ctl_top_attribute (style) | (selected ? A_REVERSE : 0),
+                (const char *const *) texts);
+  for (guint i = 0; i < N_COLUMNS; i++)
+    g_free (texts[i]);
 }
 
 static guint
@@ -241,7 +288,7 @@ draw_list (JkbCtlTopView *view, const GPtrArray *all, guint height, gint64 now_u
   guint selected = selected_index (view, all);
   ListLayout layout = list_layout (all);
 
-  draw_list_head (layout);
+  draw_list_head (&layout);
   if (selected < view->first)
     view->first = selected;
   if (selected >= view->first + height)
@@ -250,7 +297,7 @@ draw_list (JkbCtlTopView *view, const GPtrArray *all, guint height, gint64 now_u
     view->first = all->len > height ? all->len - height : 0;
   for (guint i = 0; i < height; i++)
     if (view->first + i < all->len)
-      draw_row (LIST_TOP + (int) i, layout, all->pdata[view->first + i],
+      draw_row (LIST_TOP + (int) i, &layout, all->pdata[view->first + i],
                 view->first + i == selected, now_us);
     else
       jkb_ctl_top_put_line (LIST_TOP + (int) i, A_NORMAL, "%s", "");
@@ -269,6 +316,29 @@ draw_below (const GPtrArray *all, const JkbCtlBms *bms, int list, guint per_line
     return;
   jkb_ctl_top_draw_detail (line, bms, per_line, cells);
   jkb_ctl_top_draw_other_alarms (end, LINES - 1 - end, all, bms);
+}
+
+/* Broken at blanks where even this is too long. */
+static void
+draw_too_narrow (void)
+{
+  /* Translators: columns of the terminal; q is the key */
+  g_autofree char *text
+    = g_strdup_printf (_("Too narrow: %d columns are needed. q quits."), MIN_COLUMNS);
+  g_auto (GStrv) words = g_strsplit (text, " ", -1);
+  int line = 0, at = 0;
+
+  for (guint i = 0; words[i] != NULL; i++)
+    {
+      int width = (int) jkb_ctl_text_width (words[i]);
+
+      if (at > 0 && at + width > COLS)
+        {
+          line++;
+          at = 0;
+        }
+      at = jkb_ctl_top_put (line, at, width, FALSE, A_NORMAL, words[i]) + 1;
+    }
 }
 
 void
@@ -290,6 +360,12 @@ jkb_ctl_top_view_draw (JkbCtlTopView *view, JkbCtlModel *model, gint64 now_us)
     }
   list = CLAMP ((int) all->len, 1, MAX (room - (int) cells, 1));
   erase ();
+  if (COLS < MIN_COLUMNS)
+    {
+      draw_too_narrow ();
+      refresh ();
+      return;
+    }
   draw_title (view, &sum, all->len, now_us);
   draw_buses (model);
   draw_list (view, all, (guint) list, now_us);

@@ -138,6 +138,31 @@ class ScreenTest(Base):
                     os.unlink(terminal.end)
                     terminal.close()
 
+    def test_narrow(self):
+        """What is less important is left out; what stays is whole."""
+        self.start_mock(4)
+        terminal = self.open(80, 32)
+        terminal.wait_for("Alarms:")
+        for width, heads in ((79, "NAME CHARGE SOC VOLTAGE CURRENT POWER TEMP AGE"),
+                             (72, "NAME CHARGE SOC VOLTAGE CURRENT POWER TEMP AGE"),
+                             (71, "NAME SOC VOLTAGE CURRENT POWER TEMP AGE"),
+                             (60, "NAME SOC CURRENT POWER TEMP AGE"),
+                             (51, "NAME SOC CURRENT POWER AGE"), (34, "NAME SOC CURRENT AGE")):
+            with self.subTest(width=width):
+                terminal.resize(width, 32)
+                pattern = "(?m)^ " + " +".join(heads.split()) + "$"
+                lines = terminal.wait_for(pattern).splitlines()
+                self.assertLessEqual(max(map(columns, lines)), width)
+                self.assertEqual(columns(lines[2]), width)
+                self.assertRegex(lines[3], r"^ Rack 0 .* 0 % .*-12\.30 A .*\d (s|min)$")
+                self.assertRegex(lines[6], r" 15 % .*-12\.30 A .*offline$")
+                self.assertEqual("V" in lines[3], "VOLTAGE" in heads)
+        terminal.resize(20, 32)
+        self.assertEqual(terminal.wait_for("quits").split(),
+                         "Too narrow: 34 columns are needed. q quits.".split())
+        terminal.resize(80, 24)
+        self.check(terminal.wait_for("Alarms:"), 80, 24, 4)
+
     def test_keys(self):
         self.start_mock(16)
         terminal = self.open(80, 24)
