@@ -17,8 +17,6 @@
 #include "core/jkb-log.h"
 #include "poll/jkb-poller.h"
 
-#define CAPTURE_WAIT_MS 300
-
 struct _JkbBus
 {
   GObject parent_instance;
@@ -119,9 +117,7 @@ jkb_bus_finalize (GObject *object)
 
   g_clear_pointer (&self->reader, jkb_reader_free);
   g_clear_handle_id (&self->capture_source, g_source_remove);
-  if (self->capture != NULL)
-    jkb_capture_wait (self->capture, CAPTURE_WAIT_MS);
-  g_clear_pointer (&self->capture, jkb_capture_unref);
+  g_clear_pointer (&self->capture, jkb_capture_unref); /* its own thread writes the rest */
   g_clear_pointer (&self->inbox, jkb_inbox_free);
   jkb_bus_config_free (self->config);
   G_OBJECT_CLASS (jkb_bus_parent_class)->finalize (object);
@@ -334,6 +330,20 @@ gboolean
 jkb_bus_stop_capture_finish (JkbBus *self, GAsyncResult *result, GError **error)
 {
   return g_task_propagate_boolean (G_TASK (result), error);
+}
+
+void
+jkb_bus_end_capture (JkbBus *self)
+{
+  if (self->capture != NULL && self->capture_end == NULL)
+    jkb_reader_set_capture (self->reader, NULL);
+}
+
+void
+jkb_bus_wait_capture (JkbBus *self, int timeout_ms)
+{
+  if (self->capture != NULL)
+    jkb_capture_wait (self->capture, timeout_ms);
 }
 
 void

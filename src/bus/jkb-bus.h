@@ -80,6 +80,11 @@ gboolean jkb_bus_start_capture (JkbBus *self, int fd, GError **error);
 void jkb_bus_stop_capture_async (JkbBus *self, GAsyncReadyCallback callback, gpointer user_data);
 gboolean jkb_bus_stop_capture_finish (JkbBus *self, GAsyncResult *result, GError **error);
 
+/* At the end of the process: what was captured goes to the file, and the other buses go on
+ * meanwhile; then @timeout_ms are for what is not there yet. Nothing happens without a capture. */
+void jkb_bus_end_capture (JkbBus *self);
+void jkb_bus_wait_capture (JkbBus *self, int timeout_ms);
+
 /* Close the port and open it again now, without waiting for the back-off. */
 void jkb_bus_reconnect (JkbBus *self);
 

@@ -31,6 +31,7 @@
 
 /* A stop is over within 2 s, whatever hangs. */
 #define STOP_US (1900 * G_TIME_SPAN_MILLISECOND)
+#define CAPTURES_US (300 * G_TIME_SPAN_MILLISECOND) /* of it, for files of captures that hang */
 
 /* How many a bus may have open (queues, port, hotplug, name lookup, a capture), and all else. */
 #define DESCRIPTORS_PER_BUS 10
@@ -396,10 +397,25 @@ jkb_daemon_start (JkbDaemon *self, JkbDaemonFunc on_running, gpointer user_data)
     on_service_ready (self);
 }
 
+static int
+left_ms (gint64 until_us)
+{
+  return (int) (MAX (until_us - g_get_monotonic_time (), 0) / 1000);
+}
+
+/* All of them together, however many hang. */
+static void
+wait_for_captures (JkbDaemon *self, gint64 until_us)
+{
+  until_us = MIN (until_us, g_get_monotonic_time () + CAPTURES_US);
+  for (guint i = 0; i < self->buses->len; i++)
+    jkb_bus_wait_capture (g_ptr_array_index (self->buses, i), left_ms (until_us));
+}
+
 void
 jkb_daemon_stop (JkbDaemon *self)
 {
-  gint64 until_us = g_get_monotonic_time () + STOP_US, left_us;
+  gint64 until_us = g_get_monotonic_time () + STOP_US;
 
   jkb_reconfigure_stop (self->reconfigure);
   g_clear_handle_id (&self->ready_timeout, g_source_remove);
@@ -409,6 +425,8 @@ jkb_daemon_stop (JkbDaemon *self)
     jkb_bus_begin_stop (g_ptr_array_index (self->buses, i));
   for (guint i = 0; i < self->buses->len; i++)
     jkb_bus_stop (g_ptr_array_index (self->buses, i));
+  for (guint i = 0; i < self->buses->len; i++)
+    jkb_bus_end_capture (g_ptr_array_index (self->buses, i));
   /* What reaches the disk does so while MQTT waits for the broker: 2 s are for all of it. */
   jkb_history_begin_stop (self->history);
   jkb_registry_save (self->registry);
@@ -416,8 +434,8 @@ jkb_daemon_stop (JkbDaemon *self)
   jkb_history_stop (self->history);
   if (self->service != NULL)
     jkb_service_stop (self->service);
-  left_us = until_us - g_get_monotonic_time ();
-  jkb_registry_close (self->registry, (int) (MAX (left_us, 0) / 1000));
+  wait_for_captures (self, until_us);
+  jkb_registry_close (self->registry, left_ms (until_us));
   self->running = FALSE;
 }
 

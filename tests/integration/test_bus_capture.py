@@ -62,14 +62,14 @@ class Capture(Base):
                     self.start_capture(file.fileno(), handle)
                 self.assertEqual(caught.exception.name, f"{NAME}.Error.InvalidArgument")
 
-    def start_capture(self, fd, handle=None):
+    def start_capture(self, fd, handle=None, bus="garage"):
         """busctl cannot pass files."""
         fds = Gio.UnixFDList.new()
         own = fds.append(fd)
         handle = own if handle is None else handle
         try:
             self.client.connection.call_with_unix_fd_list_sync(
-                NAME, bus_path("garage"), f"{NAME}.Bus", "StartCapture",
+                NAME, bus_path(bus), f"{NAME}.Bus", "StartCapture",
                 GLib.Variant("(h)", (handle,)), None, Gio.DBusCallFlags.NONE, 10000, fds, None)
         except GLib.Error as error:
             raise Error(error) from None
@@ -102,6 +102,27 @@ class Capture(Base):
             self.start_capture(file.fileno())
         self.call(ROOT, "Manager", "RemoveBus", "s", "garage")
         self.assertEqual(self.client.bms(), [])
+
+    def test_many_that_hang_at_the_stop(self):
+        """They have their time together: an orderly stop is over within 2 s."""
+        ptys = {f"b{n}": self.enter(jkbtest.Pty()) for n in range(8)}
+        self.start(FAST + "".join(jkbtest.bus_config(name, pty.uri, mode="listen")
+                                  for name, pty in ptys.items()))
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        try:
+            while True:
+                os.write(writer, bytes(4096))
+        except BlockingIOError:
+            pass
+        for name, pty in ptys.items():
+            wait_until(lambda bus=name: self.client.get(bus_path(bus), "Bus", "State") == "up", 10)
+            self.start_capture(writer, bus=name)
+            pty.write(b"x" * 100)
+            wait_until(lambda bus=name: self.client.get(bus_path(bus), "Bus", "BytesReceived") == 100, 5)
+        self.daemon.stop()
+        os.close(writer)
+        os.close(reader)
 
 
 if __name__ == "__main__":
