@@ -13,6 +13,7 @@
 
 #include "core/jkb-error.h"
 #include "history/jkb-outages.h"
+#include "queue/jkb-wake.h"
 
 /* However fast samples come, the card has its rest; the journal drops what is too much. */
 #define COMMIT_GAP_US ((gint64) G_USEC_PER_SEC)
@@ -61,31 +62,25 @@ free_list (JkbMpsc *list)
 static gpointer
 store_thread (gpointer data);
 
-static int
-new_eventfd (void)
-{
-  int fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
-
-  if (fd < 0)
-    g_error ("cannot create an eventfd: %s", g_strerror (errno));
-  return fd;
-}
-
 JkbHistoryStore *
 jkb_history_store_new (const char *database, const char *journal, gboolean make,
-                       const JkbHistoryLimits *limits, gint64 commit_after_us)
+                       const JkbHistoryLimits *limits, gint64 commit_after_us, GError **error)
 {
-  JkbHistoryStore *self = g_new0 (JkbHistoryStore, 1);
+  g_autofree JkbHistoryStore *self = g_new0 (JkbHistoryStore, 1);
 
+  if (!jkb_wake_open_pair (&self->wake_fd, &self->reply_fd))
+    {
+      g_set_error (error, JKB_ERROR, JKB_ERROR_IO, "no file descriptor is left: %s",
+                   g_strerror (errno));
+      return NULL;
+    }
   self->path = g_strdup (database);
   self->journal_path = g_strdup (journal);
   self->make = make;
   self->limits = *limits;
   self->commit_after_us = commit_after_us;
-  self->wake_fd = new_eventfd ();
-  self->reply_fd = new_eventfd ();
   self->thread = g_thread_new ("jkb-history", store_thread, self);
-  return self;
+  return g_steal_pointer (&self);
 }
 
 JkbJournal *

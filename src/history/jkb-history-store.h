@@ -58,9 +58,12 @@ typedef struct _JkbHistoryStore JkbHistoryStore;
  * @commit_after_us: from the first record that comes into the empty journal to the commit
  *
  * Starts the thread, which opens the journal: that takes as long as the disk does.
+ *
+ * Returns: (nullable): with %JKB_ERROR_IO when no file descriptor is left
  */
 JkbHistoryStore *jkb_history_store_new (const char *database, const char *journal, gboolean make,
-                                        const JkbHistoryLimits *limits, gint64 commit_after_us);
+                                        const JkbHistoryLimits *limits, gint64 commit_after_us,
+                                        GError **error);
 
 /* Once %JKB_STORE_OPENED has come without an error. (transfer none) */
 JkbJournal *jkb_history_store_get_journal (JkbHistoryStore *self);

@@ -190,17 +190,32 @@ limits_of (const JkbHistoryConfig *config)
   return limits;
 }
 
+static void
+tell_off (JkbHistory *self, const GError *error)
+{
+  g_autofree char *text = g_strdup_printf ("the history is off: %s", error->message);
+
+  set_error (self, text);
+}
+
 /* The rest is take_opened()'s. */
 static void
 begin (JkbHistory *self)
 {
   g_autofree char *database = g_build_filename (self->state_dir, DATABASE_NAME, NULL);
   JkbHistoryLimits limits = limits_of (&self->config);
+  g_autoptr (GError) error = NULL;
 
   g_clear_handle_id (&self->retry_source, g_source_remove);
   self->failed = FALSE;
   self->store = jkb_history_store_new (database, self->journal_path, self->config.enabled, &limits,
-                                       COMMIT_AFTER_US);
+                                       COMMIT_AFTER_US, &error);
+  if (self->store == NULL)
+    {
+      tell_off (self, error);
+      self->retry_source = g_timeout_add_seconds (RETRY_S, on_retry, self);
+      return;
+    }
   self->answers_source =
       g_unix_fd_add (jkb_history_store_get_fd (self->store), G_IO_IN, on_answers, self);
 }
@@ -218,14 +233,12 @@ end_forgetting (JkbHistory *self)
 static void
 take_failed (JkbHistory *self, const GError *error)
 {
-  g_autofree char *text = g_strdup_printf ("the history is off: %s", error->message);
-
   self->leaving = TRUE;
   self->failed = !g_error_matches (error, JKB_ERROR, JKB_ERROR_NOT_FOUND);
   while (!self->failed && self->to_forget->len > 0)
     end_forgetting (self);
   if (self->failed && is_wanted (self))
-    set_error (self, text);
+    tell_off (self, error);
 }
 
 static void

@@ -9,10 +9,11 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "core/jkb-log.h"
-#include "history/jkb-history-db-private.h"
+#include "history/jkb-history-private.h"
 #include "live-fixture.h"
 
 #define PATIENCE_US (5 * SECOND) /* a hanging disk of these tests does no more */
@@ -131,8 +132,32 @@ test_off_meanwhile (Fixture *f, gconstpointer data)
   jkb_history_configure (f->history, &off);
   g_assert_true (atomic_load (&is_hanging));
   atomic_store (&hangs, false);
-  turn_loop (50);
+  while (f->history->store != NULL)
+    turn_loop (1);
   g_assert_false (jkb_history_is_recording (f->history));
+  g_assert_cmpstr (jkb_history_get_error (f->history), ==, "");
+}
+
+/* No descriptor is left: that is told, and no reason to end. */
+static void
+test_no_descriptors (Fixture *f, gconstpointer data)
+{
+  struct rlimit limit, none;
+
+  while (f->history->store != NULL)
+    turn_loop (1);
+  g_assert_cmpint (getrlimit (RLIMIT_NOFILE, &limit), ==, 0);
+  none = limit;
+  none.rlim_cur = 3;
+  setrlimit (RLIMIT_NOFILE, &none);
+  jkb_history_configure (f->history, &standard);
+  setrlimit (RLIMIT_NOFILE, &limit);
+  g_assert_false (jkb_history_is_recording (f->history));
+  g_assert_nonnull (strstr (jkb_history_get_error (f->history), "no file descriptor is left"));
+  jkb_history_configure (f->history, &off);
+  jkb_history_configure (f->history, &standard);
+  while (!jkb_history_is_recording (f->history))
+    g_main_context_iteration (NULL, TRUE);
   g_assert_cmpstr (jkb_history_get_error (f->history), ==, "");
 }
 
@@ -167,7 +192,8 @@ test_forget_nothing (Fixture *f, gconstpointer data)
   g_signal_connect (f->history, "forgotten", G_CALLBACK (on_forgotten), forgotten);
   jkb_history_start (f->history, &off);
   jkb_history_forget (f->history, "garage_1");
-  turn_loop (50);
+  while (forgotten->len == 0 || f->history->store != NULL)
+    turn_loop (1);
   g_assert_cmpstr (forgotten->str, ==, "garage_1 ");
   g_assert_false (g_file_test (path, G_FILE_TEST_EXISTS));
   g_assert_false (g_file_test (journal, G_FILE_TEST_EXISTS));
@@ -184,6 +210,7 @@ main (int argc, char **argv)
   ADD ("/opening/switched-on", set_up_off, test_switched_on);
   ADD ("/opening/said-meanwhile", set_up, test_said_meanwhile);
   ADD ("/opening/off-meanwhile", set_up_off, test_off_meanwhile);
+  ADD ("/opening/no-descriptors", set_up_off, test_no_descriptors);
   ADD ("/opening/start", set_up, test_start);
   ADD ("/opening/forget-nothing", set_up, test_forget_nothing);
   return g_test_run ();

@@ -54,7 +54,7 @@ set_up (Fixture *f, gconstpointer data)
   f->directory = make_directory ();
   journal = g_build_filename (f->directory, "history.journal", NULL);
   database = g_build_filename (f->directory, "history.sqlite", NULL);
-  f->store = jkb_history_store_new (database, journal, TRUE, &limits, COMMIT_AFTER_US);
+  f->store = jkb_history_store_new (database, journal, TRUE, &limits, COMMIT_AFTER_US, NULL);
   g_assert_true (jkb_history_store_wait (f->store, 20000));
   opened = jkb_history_store_take (f->store);
   g_assert_cmpint (opened->kind, ==, JKB_STORE_OPENED);
