@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 # SPDX-FileCopyrightText: the jkbmsd contributors
 #
-# Installs what is missing, builds, and runs the tests: ./test.sh what takes about twenty minutes
-# on two cores, ./test.sh --long the rest as well.  Everything happens in build/ and in temporary
+# Installs what is missing, builds, and runs the tests: ./test.sh what takes about a quarter of an
+# hour on two cores, ./test.sh --long the rest as well.  Everything happens in build/ and in temporary
 # directories, on private buses, brokers and ports.  The last line is "N passed, N failed[, N skipped]".
 set -u
 cd "$(dirname "$0")" || exit 1
@@ -65,19 +65,26 @@ build ()
   ninja -C "$dir"
 }
 
-# The tests mostly wait, so the next build is made meanwhile, at low priority.
-# begin_build NAME OPTION... with CC set; end_build NAME TITLE is the check.
-declare -A build_job
-begin_build ()
+# The tests mostly wait: meanwhile, at low priority, what is needed later is made, one after the other.
+# later NAME COMMAND...: begins when the one before has ended; end_later NAME TITLE is the check.
+declare -A later_job
+last_job=
+later ()
 {
+  local name=$1 before=$last_job
+  shift
   mkdir -p build
-  (renice -n 10 $BASHPID >/dev/null; build "$@") >"build/$1.log" 2>&1 &
-  build_job[$1]=$!
+  (
+    renice -n 10 $BASHPID >/dev/null
+    [ -z "$before" ] || tail --pid="$before" -f /dev/null
+    "$@"
+  ) >"build/$name.log" 2>&1 &
+  later_job[$name]=$! last_job=$!
 }
 
-end_build ()
+end_later ()
 {
-  if wait "${build_job[$1]}"; then
+  if wait "${later_job[$1]}"; then
     pass
   else
     tail -n 60 "build/$1.log"
@@ -102,13 +109,13 @@ again ()
     grep -Ev '^(\s*$|Full log written)'
 }
 
-# run_tests NAME ARGUMENT...: the Meson tests of build/NAME.
+# run_tests NAME ARGUMENT...: the Meson tests of build/NAME, three for each core, for they mostly wait.
 run_tests ()
 {
   local name=$1 dir=build/$1 counts p f s
   shift
   rm -f "$dir/meson-logs/testlog.json" "$dir/meson-logs/first.json"
-  $no_aslr meson test -C "$dir" --no-rebuild --print-errorlogs --num-processes $((2 * $(nproc))) "$@" |
+  $no_aslr meson test -C "$dir" --no-rebuild --print-errorlogs --num-processes $((3 * $(nproc))) "$@" |
     grep -Ev '^(\s*$|Full log written)'
   again "$dir" "$@"
   counts=$(scripts/test-results.py "$name" "$dir/meson-logs/first.json" "$dir/meson-logs/testlog.json") ||
@@ -219,7 +226,9 @@ title 'gcc'
 gcc_good=no
 # For /usr, where systemd, D-Bus and polkit look: the system tests lay it over this system's files.
 check 'gcc build without a warning' build gcc --prefix=/usr && gcc_good=yes
-[ $asan = no ] || CC=clang begin_build asan "${sanitizer_options[@]}" -Db_sanitize=address,undefined -Db_lundef=false -Dfuzzers=true
+[ $asan = no ] || CC=clang later asan build asan "${sanitizer_options[@]}" -Db_sanitize=address,undefined -Db_lundef=false -Dfuzzers=true
+[ $tsan = no ] || CC=clang later tsan build tsan "${sanitizer_options[@]}" -Db_sanitize=thread -Db_lundef=false
+later analyse scripts/analyse.sh
 [ $gcc_good = no ] || run_tests gcc
 # What the system test found; a second try of other tests has a log of its own.
 cat build/gcc/meson-logs/{first,testlog}.json 2>/dev/null | grep -o 'Overall exposure level[^\"]*' | sort -u
@@ -232,19 +241,16 @@ export JKB_TEST_FACTOR=4 G_SLICE=always-malloc
 
 if [ $asan = yes ]; then
   title 'clang with AddressSanitizer and UndefinedBehaviorSanitizer'
-  end_build asan 'clang build without a warning, with ASan and UBSan' || asan=no
+  end_later asan 'clang build without a warning, with ASan and UBSan' || asan=no
 fi
-[ $tsan = no ] || CC=clang begin_build tsan "${sanitizer_options[@]}" -Db_sanitize=thread -Db_lundef=false
 if [ $asan = yes ]; then
   begin_fuzzers
   run_tests asan --timeout-multiplier 4 --no-suite plain
 fi
-(renice -n 15 $BASHPID >/dev/null; exec scripts/analyse.sh) >build/analyse.log 2>&1 &
-build_job[analyse]=$!
 
 if [ $tsan = yes ]; then
   title 'clang with ThreadSanitizer: what crosses threads'
-  ! end_build tsan 'clang build with TSan' ||
+  ! end_later tsan 'clang build with TSan' ||
     run_tests tsan --timeout-multiplier 6 "${tsan_suites[@]}" --no-suite plain
 fi
 
@@ -254,7 +260,7 @@ if [ $asan = yes ]; then
   [ -z "${JKB_TEST_LONG-}" ] || check 'the fuzzers reach enough of the source' scripts/coverage.sh
 fi
 title 'gcc -fanalyzer, cppcheck and clang-tidy'
-end_build analyse 'gcc -fanalyzer, cppcheck and clang-tidy find nothing'
+end_later analyse 'gcc -fanalyzer, cppcheck and clang-tidy find nothing'
 
 title 'Result'
 finish

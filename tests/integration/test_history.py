@@ -226,8 +226,9 @@ class Base(jkbtest.Case):
 
 class Outage(Base):
     def test_ten_minutes(self):
-        """16 BMS at 1 Hz for 10 minutes of the bus without a broker, and kill -9 in the middle."""
-        n_frames = 9600
+        """16 BMS at 1 Hz for 10 minutes of the bus without a broker, and kill -9 in the middle; under a
+        sanitizer a part of that shows what it can find."""
+        n_frames = 9600 if FACTOR == 1 or LONG else 2400
         self.start_all("0-15", "line" if LONG else "20" if FACTOR == 1 else "10",
                        shed=True, interval=0, cells_interval=5)
         self.shed.command("pause")

@@ -144,7 +144,8 @@ add_buses (Fixture *f, guint first, guint n)
   config = load (f->service.config_file, text->str);
   for (guint i = 0; i < n; i++)
     {
-      g_autoptr (JkbBus) bus = jkb_daemon_make_bus (f->service.daemon, g_ptr_array_index (config->buses, i), 0, NULL);
+      const JkbBusConfig *wanted = g_ptr_array_index (config->buses, i);
+      g_autoptr (JkbBus) bus = jkb_daemon_make_bus (f->service.daemon, wanted, 0, NULL);
 
       jkb_daemon_add_bus (f->service.daemon, bus);
     }
