@@ -31,6 +31,7 @@
 
 /* A stop is over within 2 s, whatever hangs. */
 #define STOP_US (1900 * G_TIME_SPAN_MILLISECOND)
+#define ANSWERS_US (100 * G_TIME_SPAN_MILLISECOND)  /* of it, for callers that wait for an answer */
 #define CAPTURES_US (300 * G_TIME_SPAN_MILLISECOND) /* of it, for files of captures that hang */
 
 /* How many a bus may have open (queues, port, hotplug, name lookup, a capture), and all else. */
@@ -415,9 +416,9 @@ wait_for_captures (JkbDaemon *self, gint64 until_us)
 void
 jkb_daemon_stop (JkbDaemon *self)
 {
-  gint64 until_us = g_get_monotonic_time () + STOP_US;
+  gint64 now_us = g_get_monotonic_time (), until_us = now_us + STOP_US;
 
-  jkb_reconfigure_stop (self->reconfigure);
+  jkb_reconfigure_stop (self->reconfigure, now_us + ANSWERS_US);
   g_clear_handle_id (&self->ready_timeout, g_source_remove);
   g_source_destroy (self->timer);
   g_clear_pointer (&self->timer, g_source_unref);
@@ -435,6 +436,7 @@ jkb_daemon_stop (JkbDaemon *self)
   if (self->service != NULL)
     jkb_service_stop (self->service);
   wait_for_captures (self, until_us);
+  jkb_reconfigure_close (self->reconfigure, until_us);
   jkb_registry_close (self->registry, left_ms (until_us));
   self->running = FALSE;
 }

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <glib-unix.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -497,7 +498,8 @@ void
 jkb_reconfigure_free (JkbReconfigure *self)
 {
   g_source_remove (self->done_source);
-  close (self->done_fd);
+  if (self->change == NULL) /* else a thread that hangs has it */
+    close (self->done_fd);
   g_free (self->state_dir);
   g_free (self);
 }
@@ -512,8 +514,18 @@ jkb_reconfigure_tidy (JkbReconfigure *self)
     submit (self, &(Job){ .kind = JOB_TIDY }, NULL, NULL);
 }
 
+static gboolean
+wait_written (JkbReconfigure *self, gint64 until_us)
+{
+  struct pollfd fd = { .fd = self->done_fd, .events = POLLIN };
+  gint64 left_us = MAX (until_us - g_get_monotonic_time (), 0);
+
+  return poll (&fd, 1, (int) (left_us / 1000)) > 0;
+}
+
+/* The change that is being written is told to its caller if the disk is quick. */
 void
-jkb_reconfigure_stop (JkbReconfigure *self)
+jkb_reconfigure_stop (JkbReconfigure *self, gint64 until_us)
 {
   GTask *task;
 
@@ -524,8 +536,27 @@ jkb_reconfigure_stop (JkbReconfigure *self)
                                "jkbmsd is stopping; try again when it runs");
       g_object_unref (task);
     }
-  while (self->running != NULL)
-    g_main_context_iteration (NULL, TRUE);
+  while (self->running != NULL && wait_written (self, until_us))
+    g_main_context_iteration (NULL, FALSE);
+}
+
+/* The thread keeps what it works with when it hangs; the process ends before it. */
+void
+jkb_reconfigure_close (JkbReconfigure *self, gint64 until_us)
+{
+  if (self->running == NULL)
+    return;
+  if (wait_written (self, until_us))
+    {
+      on_written (self->done_fd, G_IO_IN, self);
+      return;
+    }
+  jkb_log (G_LOG_LEVEL_WARNING, NULL, NULL,
+           "%s: a change of the configuration could not be written in time", self->state_dir);
+  g_clear_pointer (&self->writer, g_thread_unref);
+  g_task_return_new_error (self->running, JKB_ERROR, JKB_ERROR_IO,
+                           "the change could not be written in time");
+  g_clear_object (&self->running);
 }
 
 void

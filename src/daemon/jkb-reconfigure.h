@@ -25,8 +25,12 @@ void jkb_reconfigure_free (JkbReconfigure *self);
 /* At the start: removes from the overlay what counts no more, and what a kill left behind. */
 void jkb_reconfigure_tidy (JkbReconfigure *self);
 
-/* What is being written is finished, what waits is refused. */
-void jkb_reconfigure_stop (JkbReconfigure *self);
+/* What is being written is finished if it can be until @until_us (monotonic), what waits is refused.
+ * Runs the main loop. */
+void jkb_reconfigure_stop (JkbReconfigure *self, gint64 until_us);
+
+/* In the end: what is still being written has until @until_us. */
+void jkb_reconfigure_close (JkbReconfigure *self, gint64 until_us);
 
 /* @group: "mqtt", "bus garage". @text: as in the files */
 void jkb_reconfigure_set_async (JkbReconfigure *self, const char *group, const char *key,
