@@ -413,10 +413,22 @@ wait_for_captures (JkbDaemon *self, gint64 until_us)
     jkb_bus_wait_capture (g_ptr_array_index (self->buses, i), left_ms (until_us));
 }
 
+/* Who had settings written hears what became of them: the end of the buses has ended the writes, the
+ * main loop tells the callers. */
+static void
+answer_writers (JkbDaemon *self, gint64 until_us)
+{
+  while (g_get_monotonic_time () < until_us && g_main_context_iteration (NULL, FALSE))
+    ;
+  if (self->service != NULL)
+    jkb_service_flush (self->service, until_us);
+}
+
 void
 jkb_daemon_stop (JkbDaemon *self)
 {
   gint64 now_us = g_get_monotonic_time (), until_us = now_us + STOP_US;
+  gboolean writing = jkb_writer_is_writing (self->writer, NULL);
 
   jkb_reconfigure_stop (self->reconfigure, now_us + ANSWERS_US);
   g_clear_handle_id (&self->ready_timeout, g_source_remove);
@@ -428,6 +440,8 @@ jkb_daemon_stop (JkbDaemon *self)
     jkb_bus_stop (g_ptr_array_index (self->buses, i));
   for (guint i = 0; i < self->buses->len; i++)
     jkb_bus_end_capture (g_ptr_array_index (self->buses, i));
+  if (writing)
+    answer_writers (self, now_us + ANSWERS_US);
   /* What reaches the disk does so while MQTT waits for the broker: 2 s are for all of it. */
   jkb_history_begin_stop (self->history);
   jkb_registry_save (self->registry);

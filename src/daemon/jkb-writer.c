@@ -247,7 +247,7 @@ list_keys (const JkbWriteItem *items, guint n_items)
 gboolean
 jkb_writer_is_writing (JkbWriter *self, const char *bus_name)
 {
-  g_autofree char *prefix = g_strconcat (bus_name, "_", NULL);
+  g_autofree char *prefix = bus_name != NULL ? g_strconcat (bus_name, "_", NULL) : g_strdup ("");
   GHashTableIter iter;
   Running *running;
 

@@ -60,7 +60,7 @@ void jkb_writer_apply_async (JkbWriter *self, JkbBms *bms, GVariant *values, Jkb
                              GAsyncReadyCallback callback, gpointer user_data);
 GVariant *jkb_writer_apply_finish (JkbWriter *self, GAsyncResult *result, GError **error);
 
-/* Whether settings are being written over that bus now. */
+/* Whether settings are being written over that bus now. @bus_name: (nullable): over any */
 gboolean jkb_writer_is_writing (JkbWriter *self, const char *bus_name);
 
 /* Whether any of these needs the stricter authorisation (class C). */

@@ -34,6 +34,7 @@ struct _JkbService
   GHashTable *objects;       /* JkbBus or JkbBms -> JkbObject */
   gint64 refreshed_us;
   gint64 round_us; /* when all objects announced what had changed, last */
+  gboolean flushed;
   guint timer_id; /* for changes that come without a tick; 0: none */
 };
 
@@ -358,6 +359,27 @@ jkb_service_start (JkbService *self, GBusType type, const char *address, GSource
   connect_signals (self);
   self->link = jkb_dbus_link_new (type, address, JKB_DBUS_NAME, on_connection, on_ready, user_data,
                                   self);
+}
+
+static void
+on_flushed (GObject *connection, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (JkbService) self = user_data;
+
+  g_dbus_connection_flush_finish (G_DBUS_CONNECTION (connection), result, NULL);
+  self->flushed = TRUE;
+}
+
+void
+jkb_service_flush (JkbService *self, gint64 until_us)
+{
+  if (self->connection == NULL)
+    return;
+  self->flushed = FALSE;
+  g_dbus_connection_flush (self->connection, NULL, on_flushed, g_object_ref (self));
+  while (!self->flushed && g_get_monotonic_time () < until_us)
+    if (!g_main_context_iteration (NULL, FALSE))
+      g_usleep (1000);
 }
 
 void

@@ -37,6 +37,9 @@ void jkb_service_start (JkbService *self, GBusType type, const char *address, GS
                         gpointer user_data);
 void jkb_service_stop (JkbService *self);
 
+/* At the stop: what was answered leaves, or does not until @until_us (monotonic). Runs the main loop. */
+void jkb_service_flush (JkbService *self, gint64 until_us);
+
 /**
  * jkb_service_tick:
  * Emits the PropertiesChanged that are due (per object at most one per dbus-interval).

@@ -296,6 +296,25 @@ class Writes(jkbtest.Case):
 
     # ---- callers and kills ----
 
+    def test_orderly_stop_in_the_middle(self):
+        """The caller hears what was changed, not only that nobody is there any more."""
+        self.begin(settings_interval=86400)
+        heard = []
+
+        def call():
+            try:
+                self.apply(balancer=False, smart_sleep_voltage=3.41, balance_trigger_voltage=0.02)
+            except Error as error:
+                heard.append(error)
+
+        thread = threading.Thread(target=call)
+        thread.start()
+        jkbtest.wait_until(lambda: self.writes() == 2, 10)
+        self.daemon.stop()
+        thread.join()
+        self.assertEqual(heard[0].name, f"{NAME}.Error.Offline")
+        self.assertIn("changed and not put back: ", heard[0].text)
+
     def test_caller_that_leaves(self):
         self.begin(settings_interval=86400)
         leaving = self.bus.client()
