@@ -329,7 +329,8 @@ class ConfigureTest(Base):
         self.start_mock()
         self.assertEqual(self.ok("bus", "add", "shed", "tcp:10.0.0.7:8899", "mode=listen",
                                  "poll-interval=2.5", "baud=9600", "enabled=false",
-                                 "addresses=0,1", "reply-timeout=auto"), "")
+                                 "addresses=0,1", "reply-timeout=auto"),
+                         "Added the bus shed (kept over restarts)\n")
         self.assertEqual(self.sent("AddBus"), [("AddBus", "shed", "tcp:10.0.0.7:8899", {
             "mode": "listen", "poll-interval": 2.5, "baud": 9600, "enabled": False,
             "addresses": "0,1", "reply-timeout": 0.0})])
@@ -390,7 +391,8 @@ class ConfigureTest(Base):
         self.fails(2, "password=-", "mqtt", "set", "password=s3cret")
         self.fails(1, "no password", "mqtt", "set", "password=-")
         with open(self.write("password", "s3cret\n"), "rb") as file:
-            self.assertEqual(self.ok("mqtt", "set", "password=-", "interval=3", stdin=file), "")
+            self.assertEqual(self.ok("mqtt", "set", "password=-", "interval=3", stdin=file),
+                             "Changed in [mqtt]: password, interval=3 (kept over restarts)\n")
         self.assertEqual(self.sent("SetPassword"), [("SetPassword", "s3cret")])
         status, text = self.terminal("mqtt", "set", "password=-", answer="top s3cret\n")
         self.assertEqual(status, 0, text)
