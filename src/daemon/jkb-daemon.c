@@ -235,6 +235,8 @@ jkb_daemon_new (const JkbDaemonOptions *options, JkbConfig *config)
   self->registry = jkb_registry_new (options->state_dir);
   jkb_registry_configure (self->registry, config);
   self->history = jkb_history_new (options->state_dir, options->runtime_dir);
+  if (options->runtime_dir_is_ours)
+    jkb_history_own_runtime_dir (self->history);
   g_signal_connect (self->history, "forgotten", G_CALLBACK (on_forgotten), self);
   jkb_registry_set_live_func (self->registry, on_live, self);
   self->writer = jkb_writer_new (self, options->state_dir);

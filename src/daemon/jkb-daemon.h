@@ -23,6 +23,7 @@ typedef struct
   gboolean config_required;
   char *state_dir;
   char *runtime_dir; /* (nullable): the journal of the history lies in state_dir */
+  gboolean runtime_dir_is_ours; /* and it goes with the journal */
   GBusType bus_type;  /* G_BUS_TYPE_NONE: no D-Bus, or bus_address */
   char *bus_address;  /* (nullable) */
 } JkbDaemonOptions;

@@ -18,6 +18,7 @@
 #include "core/jkb-watchdog.h"
 #include "daemon/jkb-daemon.h"
 #include "daemon/jkb-reconfigure.h"
+#include "history/jkb-history-place.h"
 
 #define EXIT_USAGE 2
 
@@ -205,6 +206,17 @@ parse_in_own_language (Arguments *arguments, int *argc, char ***argv, GError **e
   return good;
 }
 
+/* That of the service; by hand, one of our own. */
+static void
+find_runtime_dir (JkbDaemonOptions *options)
+{
+  options->runtime_dir = g_strdup (g_getenv ("RUNTIME_DIRECTORY"));
+  if (options->runtime_dir != NULL)
+    return;
+  options->runtime_dir = jkb_history_place_find_usual (options->state_dir);
+  options->runtime_dir_is_ours = options->runtime_dir != NULL;
+}
+
 int
 main (int argc, char **argv)
 {
@@ -212,6 +224,7 @@ main (int argc, char **argv)
   g_autoptr (GError) error = NULL;
   JkbDaemonOptions options = { 0 };
   JkbConfig *config;
+  int status;
 
   /* Dozens of reader threads would each get a heap of their own, which never shrinks. */
   mallopt (M_ARENA_MAX, 2);
@@ -231,7 +244,6 @@ main (int argc, char **argv)
   options.config_required = arguments.config != NULL;
   options.config_file = arguments.config != NULL ? arguments.config : (char *) JKB_CONFIG_FILE;
   options.state_dir = arguments.state_dir != NULL ? arguments.state_dir : (char *) JKB_STATE_DIR;
-  options.runtime_dir = (char *) g_getenv ("RUNTIME_DIRECTORY");
   options.bus_address = arguments.bus_address;
   options.bus_type = bus_type (&arguments);
   if (arguments.check_config)
@@ -247,5 +259,8 @@ main (int argc, char **argv)
       jkb_config_free (config);
       return EXIT_USAGE;
     }
-  return run_daemon (&options, config);
+  find_runtime_dir (&options);
+  status = run_daemon (&options, config);
+  g_free (options.runtime_dir);
+  return status;
 }

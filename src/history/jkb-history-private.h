@@ -15,6 +15,8 @@ struct _JkbHistory
 
   char *state_dir; /* (nullable) */
   char *journal_path;
+  char *own_dir;   /* (nullable): where the journal lies, to be removed with it */
+  gboolean spent;  /* nothing is left in the journal */
   JkbHistoryConfig config;
   gboolean started;
   JkbHistoryStore *store; /* (nullable) */

@@ -7,6 +7,7 @@
 #include "history/jkb-history-private.h"
 
 #include <glib-unix.h>
+#include <glib/gstdio.h>
 #include <string.h>
 
 #include "core/jkb-error.h"
@@ -46,6 +47,13 @@ jkb_history_new (const char *state_dir, const char *runtime_dir)
   return self;
 }
 
+void
+jkb_history_own_runtime_dir (JkbHistory *self)
+{
+  if (self->journal_path != NULL)
+    self->own_dir = g_path_get_dirname (self->journal_path);
+}
+
 static void
 jkb_history_finalize (GObject *object)
 {
@@ -57,6 +65,7 @@ jkb_history_finalize (GObject *object)
   g_free (self->error);
   g_free (self->state_dir);
   g_free (self->journal_path);
+  g_free (self->own_dir);
   G_OBJECT_CLASS (jkb_history_parent_class)->finalize (object);
 }
 
@@ -319,6 +328,7 @@ finish_leaving (JkbHistory *self, int timeout_ms)
       take_answers (self);
       self->leaving = FALSE;
       forget_all (self); /* into the journal, for the next thread */
+      self->spent = self->journal != NULL && jkb_journal_fill (self->journal) == 0;
       jkb_history_get_counters (self, &self->past);
       self->past.dropped -= self->dropped; /* which stays and goes on */
       jkb_history_store_free (self->store);
@@ -331,6 +341,17 @@ finish_leaving (JkbHistory *self, int timeout_ms)
   self->journal = NULL;
   self->leaving = FALSE;
   refuse_waiting (self);
+}
+
+/* Memory that nobody would look for. */
+static void
+remove_own_dir (JkbHistory *self)
+{
+  if (self->own_dir == NULL)
+    return;
+  if (self->spent)
+    g_unlink (self->journal_path);
+  g_rmdir (self->own_dir); /* unless something is left in it */
 }
 
 void
@@ -388,6 +409,7 @@ jkb_history_stop (JkbHistory *self)
   jkb_history_begin_stop (self);
   if (self->store != NULL)
     finish_leaving (self, (int) (MAX (self->stop_us - g_get_monotonic_time (), 0) / 1000));
+  remove_own_dir (self);
   self->stop_us = 0;
 }
 

@@ -47,6 +47,10 @@ typedef struct
  */
 JkbHistory *jkb_history_new (const char *state_dir, const char *runtime_dir);
 
+/* The runtime directory is there for the journal alone: a stop that leaves nothing in the journal
+ * removes both. */
+void jkb_history_own_runtime_dir (JkbHistory *self);
+
 /* Starts the thread, which opens the journal; what an earlier run left in the journal is taken
  * first. Waits for that, a second at most, since the main loop does not run yet. Nothing when not
  * enabled. A failure is logged once, shown by jkb_history_get_error(), and tried again each

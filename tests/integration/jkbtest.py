@@ -136,7 +136,9 @@ class Daemon(Process):
     """jkbmsd with a configuration text; bus=None runs it with --no-dbus."""
 
     def __init__(self, config="", bus=None, arguments=(), env=None, state_dir=None, wait=True):
-        options = {"G_DEBUG": "fatal-criticals"}
+        # A mapped file on a busy disk keeps the main loop waiting, as /run of a real system never does.
+        self.memory = tempfile.mkdtemp(prefix="jkbtest-run-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
+        options = {"G_DEBUG": "fatal-criticals", "XDG_RUNTIME_DIR": self.memory}
         options.update(env or {})
         super().__init__("jkbmsd", env=options)
         self.bus, self.arguments, self.wait = bus, arguments, wait
@@ -203,6 +205,7 @@ class Daemon(Process):
         finally:
             self.kill()
             self.forget()
+            shutil.rmtree(self.memory, ignore_errors=True)
 
     def resident_kib(self):
         with open(f"/proc/{self.pid}/status", encoding="ascii") as file:

@@ -102,10 +102,7 @@ class Base(jkbtest.Case):
             self.shed = self.enter(Feed(self.path("truth-shed"), "--bms", addresses, "--rate", "line"))
             config += self.shed.config("shed", mode="listen")
         self.n_bms = int(addresses.partition("-")[2]) + 1
-        self.daemon = Daemon(config + self.broker.config(**mqtt), bus=self.bus,
-                             env={"RUNTIME_DIRECTORY": self.path("run")})
-        os.mkdir(self.path("run"))
-        self.enter(self.daemon)
+        self.daemon = self.enter(Daemon(config + self.broker.config(**mqtt), bus=self.bus))
         self.wait_online()
 
     def wait_online(self):

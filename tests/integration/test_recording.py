@@ -209,6 +209,36 @@ class History(Base):
         self.assertEqual(os.stat(self.path("runtime/history.journal")).st_mode & 0o777, 0o600)
 
 
+class ByHand(Base):
+    """Without a runtime directory the daemon makes one in memory."""
+
+    def start_by_hand(self):
+        self.daemon = self.enter(jkbtest.Daemon(self.sim.config("garage"), bus=self.bus))
+        if os.statvfs(self.daemon.memory).f_fsid == os.statvfs(self.daemon.state_dir).f_fsid:
+            self.skipTest("no file system in memory here")
+        self.wait_for_bms()
+
+    def journals(self):
+        return [os.path.join(where, name) for where, _, names in os.walk(self.daemon.memory) for name in names]
+
+    def test_killed_and_stopped(self):
+        self.start_by_hand()
+        wait_until(lambda: self.manager("HistoryRecorded") > 40, 20)
+        self.assertEqual([os.path.basename(path) for path in self.journals()], ["history.journal"])
+        self.assertNotIn("history.journal", os.listdir(self.daemon.state_dir))
+        self.assertEqual(os.stat(os.path.dirname(self.journals()[0])).st_mode & 0o777, 0o700)
+        before = self.ask("garage_1", "current")
+        self.daemon.kill()
+        self.assertTrue(self.journals())
+        self.daemon.start()
+        self.wait_for_bms()
+        after = wait_until(lambda: self.ask("garage_1", "current"), 20)
+        self.assertTrue(before)
+        self.assertEqual(after[:len(before)], before)
+        self.daemon.stop()
+        self.assertEqual(os.listdir(self.daemon.memory), [], "the journal was left in memory")
+
+
 class Trouble(Base):
     def test_damaged(self):
         self.start_daemon()
