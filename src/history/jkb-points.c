@@ -5,7 +5,10 @@
  */
 #include "history/jkb-points.h"
 
-/* The extremes of one stretch; .used is how many of them there are. */
+/* Time is cut into so many cells at least; 30 days into some of 3 minutes. */
+#define MIN_CELLS 16384
+
+/* The extremes of one stretch of time; .used: there is one. */
 typedef struct
 {
   JkbHistoryPoint smallest, largest;
@@ -16,9 +19,10 @@ struct _JkbPoints
 {
   gint64 from_us, to_us;
   guint max;
-  GArray *all;        /* (element-type JkbHistoryPoint) as long as they are few, then NULL */
-  Stretch *stretches; /* after that */
-  guint n_stretches;
+  guint n_stretches; /* of the answer, at most */
+  GArray *all;    /* (element-type JkbHistoryPoint) as long as they are few, then NULL */
+  Stretch *cells; /* after that: equally long, and many more than are wanted */
+  guint n_cells;
 };
 
 JkbPoints *
@@ -35,18 +39,22 @@ jkb_points_new (gint64 from_us, gint64 to_us, guint max)
 }
 
 static void
-widen (JkbPoints *self, const JkbHistoryPoint *point)
+widen (Stretch *stretch, const JkbHistoryPoint *point)
 {
-  double share = ((double) point->stamp_us - (double) self->from_us)
-                 / ((double) self->to_us - (double) self->from_us + 1);
-  guint i = (guint) CLAMP (share * self->n_stretches, 0, self->n_stretches - 1);
-  Stretch *stretch = &self->stretches[i];
-
   if (!stretch->used || point->value < stretch->smallest.value)
     stretch->smallest = *point;
   if (!stretch->used || point->value > stretch->largest.value)
     stretch->largest = *point;
   stretch->used = TRUE;
+}
+
+static void
+put (JkbPoints *self, const JkbHistoryPoint *point)
+{
+  double share = ((double) point->stamp_us - (double) self->from_us)
+                 / ((double) self->to_us - (double) self->from_us + 1);
+
+  widen (&self->cells[(guint) CLAMP (share * self->n_cells, 0, self->n_cells - 1)], point);
 }
 
 void
@@ -56,15 +64,16 @@ jkb_points_add (JkbPoints *self, gint64 stamp_us, double value)
 
   if (self->all == NULL)
     {
-      widen (self, &point);
+      put (self, &point);
       return;
     }
   g_array_append_val (self->all, point);
   if (self->all->len <= self->max)
     return;
-  self->stretches = g_new0 (Stretch, self->n_stretches);
+  self->n_cells = self->n_stretches * MAX (MIN_CELLS / self->n_stretches, 2);
+  self->cells = g_new0 (Stretch, self->n_cells);
   for (guint i = 0; i < self->all->len; i++)
-    widen (self, &g_array_index (self->all, JkbHistoryPoint, i));
+    put (self, &g_array_index (self->all, JkbHistoryPoint, i));
   g_clear_pointer (&self->all, g_array_unref);
 }
 
@@ -77,19 +86,36 @@ compare (gconstpointer a, gconstpointer b)
 }
 
 /* Where one value is both, it is told once; where only one point is wanted, it is the largest. */
+static void
+append (const JkbPoints *self, GArray *points, const Stretch *stretch)
+{
+  if (self->max > 1 && stretch->smallest.stamp_us != stretch->largest.stamp_us)
+    g_array_append_val (points, stretch->smallest);
+  g_array_append_val (points, stretch->largest);
+}
+
+/* Cells in which something is are joined to stretches, as many to each. */
 static GArray *
-collect (JkbPoints *self)
+collect (const JkbPoints *self)
 {
   GArray *points = g_array_new (FALSE, FALSE, sizeof (JkbHistoryPoint));
+  Stretch stretch = { .used = FALSE };
+  guint64 n_used = 0, n_seen = 0, n_stretches;
 
-  for (guint i = 0; i < self->n_stretches; i++)
+  for (guint i = 0; i < self->n_cells; i++)
+    n_used += self->cells[i].used;
+  n_stretches = MIN (self->n_stretches, n_used);
+  for (guint i = 0; i < self->n_cells; i++)
     {
-      const Stretch *stretch = &self->stretches[i];
-
-      if (stretch->used && self->max > 1 && stretch->smallest.stamp_us != stretch->largest.stamp_us)
-        g_array_append_val (points, stretch->smallest);
-      if (stretch->used)
-        g_array_append_val (points, stretch->largest);
+      if (!self->cells[i].used)
+        continue;
+      widen (&stretch, &self->cells[i].smallest);
+      widen (&stretch, &self->cells[i].largest);
+      n_seen++;
+      if (n_seen * n_stretches / n_used == (n_seen - 1) * n_stretches / n_used)
+        continue;
+      append (self, points, &stretch);
+      stretch.used = FALSE;
     }
   return points;
 }
@@ -100,7 +126,7 @@ jkb_points_finish (JkbPoints *self)
   GArray *points = self->all != NULL ? g_steal_pointer (&self->all) : collect (self);
 
   g_array_sort (points, compare);
-  g_free (self->stretches);
+  g_free (self->cells);
   g_free (self);
   return points;
 }

@@ -2,8 +2,9 @@
  * SPDX-FileCopyrightText: the jkbmsd contributors
  *
  * Down-sampling that keeps the extremes: while there are few values, all of them; once there are
- * more than wanted, the smallest and the largest of each of equal stretches of time. Takes one
- * value after the other, in any order, and needs no more room than the answer. Pure: any thread.
+ * more than wanted, the smallest and the largest of each of equal stretches of the time for which
+ * there are values. Takes one value after the other, in any order, and needs some 640 kB, or for
+ * more than 16,384 points 40 bytes for each. Pure: any thread.
  */
 #pragma once
 

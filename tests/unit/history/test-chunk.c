@@ -170,6 +170,34 @@ test_few_points_stay (void)
     g_assert_cmpfloat (g_array_index (answer, JkbHistoryPoint, i).value, ==, i + 1);
 }
 
+/* A day of which an hour in the morning and one in the evening are kept, a second apart: both are told
+ * as closely as if there were nothing between. */
+static void
+test_empty_time_takes_no_points (void)
+{
+  const gint64 second = G_USEC_PER_SEC, evening = 72000 * second;
+  JkbPoints *points = jkb_points_new (0, 86400 * second, 100);
+  g_autoptr (GArray) answer = NULL;
+  guint mornings = 0;
+
+  for (int i = 0; i < 3600; i++)
+    {
+      jkb_points_add (points, i * second, i % 7);
+      jkb_points_add (points, evening + i * second, i % 7);
+    }
+  answer = jkb_points_finish (points);
+  g_assert_cmpuint (answer->len, ==, 100);
+  for (guint i = 0; i < answer->len; i++)
+    {
+      const JkbHistoryPoint *point = &g_array_index (answer, JkbHistoryPoint, i);
+
+      mornings += point->stamp_us < evening;
+      if (i > 0 && (point->stamp_us < evening || point[-1].stamp_us >= evening))
+        g_assert_cmpint (point->stamp_us - point[-1].stamp_us, <, 300 * second);
+    }
+  g_assert_cmpuint (mornings, ==, 50);
+}
+
 /* Whatever the number of points, each peak stays, at its own time. */
 static void
 test_extremes_stay (gconstpointer data)
@@ -206,6 +234,7 @@ main (int argc, char **argv)
   g_test_add_func ("/chunk/impossible", test_impossible);
   g_test_add_func ("/chunk/damage", test_damage);
   g_test_add_func ("/points/few-stay", test_few_points_stay);
+  g_test_add_func ("/points/empty-time", test_empty_time_takes_no_points);
   g_test_add_data_func ("/points/extremes-stay-in-1", GUINT_TO_POINTER (1), test_extremes_stay);
   g_test_add_data_func ("/points/extremes-stay-in-2", GUINT_TO_POINTER (2), test_extremes_stay);
   g_test_add_data_func ("/points/extremes-stay-in-99", GUINT_TO_POINTER (99), test_extremes_stay);
