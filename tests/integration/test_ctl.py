@@ -136,6 +136,34 @@ class HelpTest(Base):
                 self.assertIn("Example:", text)
                 self.assertLessEqual(max(map(columns, text.splitlines())), 80)
 
+    def manual(self, name):
+        with open(os.path.join(jkbtest.SOURCE_ROOT, "data", name), encoding="utf-8") as file:
+            return file.read()
+
+    def test_every_verb_is_in_the_manual(self):
+        manual = self.manual("jkbmsctl.1")
+        with open(os.path.join(jkbtest.SOURCE_ROOT, "docs", "jkbmsctl.md"), encoding="utf-8") as file:
+            chapter = file.read()
+        for verb in self.verbs():
+            with self.subTest(verb):
+                entry = re.search(rf"(?m)^\.It Cm {verb}(?: .*|\\?$)(?:\n(?!\.It ).*)*", manual)
+                self.assertTrue(entry, "no entry in jkbmsctl.1")
+                own = self.ok(*verb.split(), "--help").partition("Application Options:")[2]
+                for option in re.findall(r"(?m)^ .*?--([a-z-]+)", own):
+                    if option not in ("system", "session", "bus-address", "no-color"):
+                        self.assertIn(f"Fl -{option}", entry.group())
+                        self.assertIn(f"--{option}", chapter)
+                self.assertIn(verb if verb != "mqtt show" else "mqtt [show]", chapter)
+
+    def test_every_option_is_in_the_manual(self):
+        for name, page in (("jkbmsd", "jkbmsd.8"), ("jkbms-sim", "jkbms-sim.1")):
+            done = subprocess.run([jkbtest.program(name), "--help"], capture_output=True, text=True,
+                                  check=True, env={**os.environ, "LANGUAGE": "en"})
+            options = re.findall(r"(?m)^  --([a-z-]+)", done.stdout)
+            self.assertGreater(len(options), 6)
+            for option in options:
+                self.assertIn(f".It Fl -{option}", self.manual(page))
+
     def test_groups_explain_themselves(self):
         self.assertIn("bus list", self.ok("bus", "--help"))
 
