@@ -250,14 +250,16 @@ join_group (int *argc, char ***argv)
 }
 
 /* "mqtt interval, bus garage baud": what @only (all: empty) and @key (all: NULL) have from run time.
- * What cannot be read is not told; the daemon decides. */
+ * Returns: (nullable): %NULL when that cannot be read; the daemon decides */
 static char *
 changed_at_run_time (JkbCtl *ctl, const char *only, const char *key)
 {
   g_autoptr(GPtrArray) groups = fetch_groups (ctl, TRUE, NULL);
   g_autoptr(GString) out = g_string_new (NULL);
 
-  for (guint i = 0; groups != NULL && i < groups->len; i++)
+  if (groups == NULL)
+    return NULL;
+  for (guint i = 0; i < groups->len; i++)
     {
       const Group *group = groups->pdata[i];
       g_autoptr(GPtrArray) keys = keys_of (group);
@@ -301,12 +303,14 @@ jkb_ctl_verb_config_reset (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char *
   if (!jkb_ctl_connect (ctl, &error))
     return jkb_ctl_fail (ctl, error);
   changed = changed_at_run_time (ctl, group, argc > 0 ? argv[0] : NULL);
-  if (*group == '\0' && *changed != '\0' && !yes && !ask_to_reset_all (changed, &status))
+  if (*group == '\0' && changed != NULL && *changed != '\0' && !yes && !ask_to_reset_all (changed, &status))
     return status;
   if (!jkb_ctl_call (ctl, JKB_CTL_ROOT_PATH, "Manager", "ResetConfig",
                      g_variant_new ("(ss)", group, argc > 0 ? argv[0] : ""), RESET_MS, &error))
     return jkb_ctl_fail (ctl, error);
-  if (*changed != '\0')
+  if (changed != NULL && *changed != '\0')
     g_print (_("Dropped: %s\n"), changed);
+  else if (changed != NULL)
+    g_print (_("Nothing of that was changed at run time\n"));
   return JKB_CTL_OK;
 }

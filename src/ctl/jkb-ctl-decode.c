@@ -28,6 +28,7 @@ typedef struct
   gboolean json;
   JkbStream *stream;
   GPtrArray *lines; /* (element-type Line) not printed yet, in the order of their offsets */
+  gboolean found;   /* a record */
 } Decoder;
 
 static const char *
@@ -164,6 +165,7 @@ add_line (Decoder *decoder, const JkbEvent *event)
   Line *line = g_new (Line, 1);
   guint at = decoder->lines->len;
 
+  decoder->found = TRUE;
   line->offset = event->offset;
   line->text = g_string_sized_new (2048);
   if (decoder->json)
@@ -240,13 +242,15 @@ jkb_ctl_decode (const char *file, gboolean json)
 {
   g_autoptr(JkbStream) stream = jkb_stream_new (JKB_TIMING_UNKNOWN);
   g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func (line_free);
-  Decoder decoder = { json, stream, lines };
+  Decoder decoder = { json, stream, lines, FALSE };
   gboolean standard_input = strcmp (file, "-") == 0;
   int fd = standard_input ? STDIN_FILENO : open (file, O_RDONLY | O_CLOEXEC);
   int error = fd < 0 ? errno : decode_fd (&decoder, fd);
 
   if (fd >= 0 && !standard_input)
     close (fd);
+  if (error == 0 && !decoder.found && !json)
+    fprintf (stderr, _ ("jkbmsctl: there is no record of a JK BMS in %s\n"), file);
   if (error == 0)
     return 0;
   fprintf (stderr, _ ("jkbmsctl: cannot decode %s: %s\n"), file, g_strerror (error));

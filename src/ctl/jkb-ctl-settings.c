@@ -134,7 +134,11 @@ export (const JkbCtlBms *bms, const char *path, GError **error)
       return TRUE;
     }
   if (g_file_set_contents (path, text->str, text->len, &reason))
-    return TRUE;
+    {
+      /* Translators: the id of a BMS, the name of a file */
+      g_print (_("The settings of %s are in %s\n"), bms->id, path);
+      return TRUE;
+    }
   g_set_error (error, JKB_CTL_ERROR, JKB_CTL_FAILED, "%s", reason->message);
   return FALSE;
 }

@@ -420,6 +420,8 @@ jkb_ctl_verb_show (JkbCtl *ctl, const JkbCtlVerb *verb, int argc, char **argv)
 
   if (!jkb_ctl_parse (ctl, verb, options, &argc, &argv, &status))
     return status;
+  if (json && keyvalue)
+    return jkb_ctl_fail_usage (_("--json does not go with --keyvalue"));
   model = jkb_ctl_fetch (ctl, &error);
   if (model != NULL)
     bms = jkb_ctl_model_find (model, argv[0], &error);

@@ -208,6 +208,12 @@ class UsageTest(Base):
         self.assertEqual((status, out), (1, ""))
         self.assertIn("--bus-address or JKBMSD_BUS_ADDRESS", err)
 
+    def test_nothing_to_decode(self):
+        path = self.write("words.txt", "no battery said this\n")
+        self.assertEqual(ctl(None, "decode", path),
+                         (0, "", f"jkbmsctl: there is no record of a JK BMS in {path}\n"))
+        self.assertEqual(ctl(None, "decode", "--json", path), (0, "", ""))
+
     def test_a_bus_option_may_stand_anywhere(self):
         self.start_mock()
         for arguments in (["--bus-address", self.bus.address, "get", "garage_1", "id"],
@@ -308,6 +314,7 @@ class ShowTest(Base):
 
     def test_keyvalue(self):
         self.start_mock()
+        self.fails(2, "--json does not go with --keyvalue", "show", "garage_1", "-JK")
         lines = self.ok("show", "garage_1", "--keyvalue").splitlines()
         pairs = dict(line.split("=", 1) for line in lines)
         self.assertEqual(len(pairs), len(lines))
