@@ -4,7 +4,8 @@
  * The history of the live values, main-thread half: every believed live frame is copied into the
  * journal, a mapped file in the runtime directory that survives kill -9; a thread of its own takes
  * them from there into the database in the state directory, about once a minute, and answers
- * questions (jkb-history-store.h). Nothing here waits for a disk. Main thread only.
+ * questions (jkb-history-store.h). Nothing here waits for a disk, but the start, for a moment. Main
+ * thread only.
  *
  * Stamps are µs since 1970, as good as the wall clock that is set by now: what was recorded before
  * it was set is told by the clock of later, and kept back until then.
