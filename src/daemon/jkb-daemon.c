@@ -432,7 +432,7 @@ jkb_daemon_stop (JkbDaemon *self)
   gint64 now_us = g_get_monotonic_time (), until_us = now_us + STOP_US;
   gboolean writing = jkb_writer_is_writing (self->writer, NULL);
 
-  jkb_reconfigure_stop (self->reconfigure, now_us + ANSWERS_US);
+  jkb_reconfigure_stop (self->reconfigure, now_us + ANSWERS_US / 2); /* the rest for writes */
   g_clear_handle_id (&self->ready_timeout, g_source_remove);
   g_source_destroy (self->timer);
   g_clear_pointer (&self->timer, g_source_unref);

@@ -4,6 +4,7 @@
 """An orderly stop while everything that the daemon waits for hangs: disk, name servers, a capture."""
 
 import os
+import re
 import subprocess
 import threading
 import time
@@ -11,7 +12,7 @@ import time
 from gi.repository import Gio, GLib
 
 import jkbtest
-from jkbdbus import NAME, ROOT, Error, bus_path
+from jkbdbus import NAME, ROOT, Error, bms_path, bus_path
 
 HANGING = """#include <netdb.h>
 #include <stdlib.h>
@@ -42,20 +43,37 @@ class Stop(jkbtest.Case):
         subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, source], check=True)
         self.bus = self.enter(jkbtest.PrivateBus())
         self.client = self.bus.client()
-        sim = self.enter(jkbtest.Sim("--bms", "1"))
+        self.sim = self.enter(jkbtest.Sim("--bms", "1"))
+        config = "[writes]\naccess=protection\n\n[mqtt]\nuri=mqtt://broker.example\n\n" \
+            + self.sim.config("garage", listen_before_talk=1, addresses="1") \
+            + jkbtest.bus_config("shed", "tcp:gateway.example:1")
         self.daemon = self.enter(jkbtest.Daemon(
-            sim.config("garage", listen_before_talk=1, addresses="1")
-            + jkbtest.bus_config("shed", "tcp:gateway.example:1") + "[mqtt]\nuri=mqtt://broker.example\n", bus=self.bus,
-            env={"LD_PRELOAD": library, "HANG": self.path("hang")}))
+            config, bus=self.bus, env={"LD_PRELOAD": library, "HANG": self.path("hang")}))
 
-    def change(self):
-        """A change of the configuration that does not reach the disk."""
+    def call(self, *arguments):
+        """Calls from another thread; returns a list that gets the error."""
+        errors = []
+
         def call():
-            with self.assertRaises(Error):
-                self.client.set(ROOT, "Manager", "LogLevel", ("s", "debug"))
+            with self.assertRaises(Error) as caught:
+                self.client.call(*arguments)
+            errors.append(caught.exception)
         thread = threading.Thread(target=call)
         thread.start()
         self.addCleanup(thread.join)
+        return errors
+
+    def begin_write(self):
+        """Returns when one of five settings is written: the others take a second each."""
+        path = bms_path("garage_1")
+        jkbtest.wait_until(lambda: f"{NAME}.Settings" in self.client.objects().get(path, {}), 20)
+        numbers = {"smart_sleep_voltage": 3.41, "balance_trigger_voltage": 0.02,
+                   "discharge_precharge_time": 6.0, "total_battery_capacity": 100.0}
+        errors = self.call(path, "Settings", "Apply", "(a{sv})",
+                           {"balancer": GLib.Variant("b", False),
+                            **{key: GLib.Variant("d", value) for key, value in numbers.items()}})
+        jkbtest.wait_until(lambda: re.search('"writes":1', self.sim.command("stats")), 10)
+        return errors
 
     def capture(self, fd):
         fds = Gio.UnixFDList.new()
@@ -73,11 +91,13 @@ class Stop(jkbtest.Case):
             except BlockingIOError:
                 break
         self.capture(writer)
-        jkbtest.wait_until(lambda: self.client.bms() != [], 20)
+        errors = self.begin_write()
         self.write("hang", "")
-        self.change()
-        time.sleep(0.5)
+        self.call(ROOT, "Manager", "SetConfig", "(sss)", "daemon", "log-level", "debug")
+        time.sleep(0.3)
         self.daemon.stop()
+        jkbtest.wait_until(lambda: errors, 5)
+        self.assertEqual(errors[0].name, f"{NAME}.Error.Offline")
         self.assertIn("a change of the configuration could not be written in time", self.daemon.log)
         os.close(writer)
         os.close(reader)
