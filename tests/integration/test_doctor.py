@@ -330,6 +330,9 @@ class DaemonTest(Base):
             for verdict, uri in uris.items()), bus=self.bus))
         client = self.bus.client()
         jkbtest.wait_until(lambda: client.get(f"{jkbtest.ROOT}/bus/held", "Bus", "LastError"))
+        for name in set(expected) - {"held", "notthere"}:
+            jkbtest.wait_until(lambda path=f"{jkbtest.ROOT}/bus/{name}":
+                               client.get(path, "Bus", "State") == "up", 20)
         found = self.findings(expected)
         self.assertEqual({name: f["verdict"] for name, f in found.items()}, expected)
         self.assertEqual(found["ok"]["addresses"], [0, 1, 2])
