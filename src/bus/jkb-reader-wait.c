@@ -9,7 +9,8 @@
 #include <poll.h>
 
 #define BITS_PER_BYTE 10            /* 8N1 */
-#define LOW_WATER_PATIENCE_US 30000 /* beyond what the line needs for the rest of a record */
+#define LOW_WATER_LINE_US 100000    /* for what the line needs; a gateway's is not known for sure */
+#define LOW_WATER_PATIENCE_US 30000 /* beyond that */
 #define PAUSE_US 5000               /* longer than a master takes between two records without one */
 #define LINE_SLACK_US 2000          /* more sleep on a serial port: adapters deliver in lumps */
 
@@ -102,7 +103,8 @@ jkb_reader_wait_for_bytes (JkbReader *self, gint64 now_us, gint64 until_us)
         missing = 1;
       self->klass->set_low_water (self->transport, missing);
       if (missing > 1)
-        self->patience_us = now_us + line_time_us (self, missing) + LOW_WATER_PATIENCE_US;
+        self->patience_us = now_us + MIN (line_time_us (self, missing), LOW_WATER_LINE_US)
+                            + LOW_WATER_PATIENCE_US;
     }
   else if (missing > 1 && !self->klass->recorded && !self->hurried)
     {

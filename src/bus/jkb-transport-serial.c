@@ -247,11 +247,13 @@ serial_watch_directories (const char *rest)
   return (char **) g_ptr_array_free (directories, FALSE);
 }
 
-/* TIOCEXCL outlives the descriptor while somebody else holds the port (a pty's master does). */
+/* TIOCEXCL outlives the descriptor while somebody else holds the port (a pty's master does). What an
+ * adapter that hangs has not sent would keep close() waiting for half a minute. */
 static void
 serial_close (JkbTransport *transport)
 {
   ioctl (transport->fd, TIOCNXCL);
+  ioctl (transport->fd, TCFLSH, TCOFLUSH);
   close (transport->fd);
   g_free (transport);
 }

@@ -7,7 +7,7 @@
 #include "mqtt/jkb-mqtt-thread-private.h"
 
 #define WINDOW 32 /* messages without an answer */
-#define RETRY_SEND_US JKB_RATE_RETRY_US
+#define RETRY_SEND_US (20 * 1000)
 #define RETRY_OFFLINE_US (1000 * 1000)
 
 /* ---- what waits ---- */
@@ -95,19 +95,14 @@ jkb_mqtt_thread_take_delivery (JkbMqttThread *self, JkbDelivery *delivery, gbool
 
 /* ---- sending ---- */
 
-/* No answer says when the broker is behind, and what paho has cannot be replaced by what is newer. */
 static JkbPahoResult
 send_unanswered (JkbMqttThread *self, JkbMessage *message)
 {
-  gint64 now_us = g_get_monotonic_time ();
-  JkbPahoResult result;
+  JkbPahoResult result = jkb_paho_send (self->paho, message, NULL);
 
-  if (!jkb_rate_allows (&self->rate, now_us))
-    return JKB_PAHO_FULL;
-  result = jkb_paho_send (self->paho, message, NULL);
   if (result == JKB_PAHO_SENT)
     {
-      jkb_rate_count (&self->rate, now_us);
+      jkb_rate_count (&self->rate, g_get_monotonic_time ());
       jkb_mqtt_link_account (self->link, jkb_message_cost (message), TRUE);
       g_free (message);
     }
@@ -143,6 +138,21 @@ send_answered (JkbMqttThread *self, JkbMessage *message)
   return result;
 }
 
+/* No answer says when the broker is behind, and what paho has cannot be replaced by what is newer. */
+static gboolean
+is_too_much (JkbMqttThread *self, const JkbMessage *message)
+{
+  gint64 now_us;
+
+  if (message->qos > 0)
+    return self->deliveries.length >= WINDOW;
+  now_us = g_get_monotonic_time ();
+  if (jkb_rate_allows (&self->rate, now_us))
+    return FALSE;
+  self->retry_us = now_us + JKB_RATE_RETRY_US;
+  return TRUE;
+}
+
 /* @message: (transfer full) when it returns %TRUE: it is done with. */
 static gboolean
 try_send (JkbMqttThread *self, JkbMessage *message)
@@ -150,7 +160,7 @@ try_send (JkbMqttThread *self, JkbMessage *message)
   JkbPahoResult result;
 
   if (self->state != JKB_MQTT_THREAD_CONNECTED || self->retry_us != 0
-      || (message->qos > 0 && self->deliveries.length >= WINDOW))
+      || is_too_much (self, message))
     return FALSE;
   result = message->qos == 0 ? send_unanswered (self, message) : send_answered (self, message);
   if (result == JKB_PAHO_FULL)
