@@ -184,6 +184,10 @@ examine_closed (JkbCtl *ctl, const JkbCtlObject *bus)
   if (jkb_ctl_object_number (bus, "Bus", "Enabled", TRUE) == 0)
     return (JkbCtlFinding){ .verdict = JKB_VERDICT_FAILED,
                             .detail = g_strdup (_("The bus is switched off (enabled=false).")) };
+  if (reason == NULL || *reason == '\0')
+    return (JkbCtlFinding){ .verdict = JKB_VERDICT_FAILED,
+                            .detail = g_strdup (_("The daemon has only begun to open it; ask again "
+                                                  "in a few seconds.")) };
   return jkb_ctl_refused_port (uri != NULL ? uri : "", reason != NULL ? reason : "", user, TRUE);
 }
 

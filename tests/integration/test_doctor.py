@@ -387,6 +387,7 @@ class DaemonTest(Base):
         mock.add_bus("garage", BytesReceived=1000, FramesReceived=3)
         mock.add_bus("shed", State="down", LastError="adapter unplugged")
         mock.add_bus("attic", State="down", Enabled=False)
+        mock.add_bus("barn", State="connecting")
         mock.add_bus("cellar", State="connecting", Uri="serial:/dev/ttyUSB0",
                      LastError="/dev/ttyUSB0: permission denied: add the daemon's user to the group")
         self.enter(mock)
@@ -396,15 +397,16 @@ class DaemonTest(Base):
         found = {f["what"]: f for f in json.loads(out)}
         self.assertEqual({name: f["verdict"] for name, f in found.items()},
                          {"garage": "silence", "shed": "failed", "attic": "failed",
-                          "cellar": "no-permission"})
+                          "barn": "failed", "cellar": "no-permission"})
         self.assertEqual(found["shed"]["detail"], "adapter unplugged")
         self.assertIn("enabled=false", found["attic"]["detail"])
+        self.assertIn("only begun to open it", found["barn"]["detail"])
         user = pwd.getpwuid(os.geteuid()).pw_name  # the stand-in runs as we do
         self.assertRegex(found["cellar"]["command"],
                          rf"^sudo usermod -aG \w+ {user} && sudo systemctl restart jkbmsd$")
-        status, _, err = ctl("doctor", "barn", env=env)
+        status, _, err = ctl("doctor", "loft", env=env)
         self.assertEqual(status, 3)
-        self.assertIn("no bus “barn”", err)
+        self.assertIn("no bus “loft”", err)
 
 
 if __name__ == "__main__":
