@@ -138,7 +138,7 @@ describe_refusal (JkbMqttThread *self, int code)
       end_patience (self);
     }
   if (sentence == NULL && self->tls)
-    sentence = jkb_mqtt_trouble_tls (JKB_TLS_OTHER, self->host);
+    sentence = jkb_mqtt_trouble_tls (JKB_TLS_FINE, self->host);
   if (sentence == NULL)
     sentence = g_strdup_printf ("%s takes connections on port %u but does not answer as an MQTT "
                                 "broker; check uri, and the broker's log",

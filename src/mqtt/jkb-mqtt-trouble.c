@@ -77,7 +77,10 @@ jkb_mqtt_trouble_tls (JkbTlsFault fault, const char *host)
     case JKB_TLS_WANTS_CERTIFICATE:
       return g_strdup ("TLS: the broker refused our certificate or wants one; check cert-file and "
                        "key-file");
-    case JKB_TLS_FINE:
+    case JKB_TLS_FINE: /* its last word can be lost when it closes the connection */
+      return g_strdup ("TLS: the broker closed the connection without a reason; check cert-file and "
+                       "key-file if it wants a certificate, that its port speaks TLS 1.2 or later, "
+                       "and its log");
     case JKB_TLS_OTHER:
     default:
       return g_strdup ("TLS: no common language with the broker; check that its port speaks TLS "
