@@ -243,7 +243,7 @@ class Published:
 class Rig(jkbtest.Part):
     """bus_a(rig) makes what plays bus "a" and sets rig.uri_a; None: a simulator on a pty."""
 
-    def __init__(self, bus_a=None, mqtt="", env=None, broker=None, state_dir=None, dbus=None):
+    def __init__(self, bus_a=None, mqtt="", env=None, broker=None, state_dir=None, dbus=None, more=""):
         self.parts = []
         self.directories = []  # to be removed at the end
         self.interval = 0.5  # of states, s
@@ -253,6 +253,7 @@ class Rig(jkbtest.Part):
         self.state_dir = state_dir
         self.dbus = dbus or jkbtest.PrivateBus()
         self.daemon_class = jkbtest.Daemon
+        self.more = more  # at the end of the configuration
         self.truth = {}
 
     # ---- parts
@@ -286,7 +287,7 @@ class Rig(jkbtest.Part):
         config = (f"[daemon]\ndbus-interval=0.2\n\n{jkbtest.bus_config('a', self.uri_a, **TIMES)}"
                   f"{self.sim_b.config('b', **TIMES)}"
                   f"[mqtt]\nuri={scheme}://127.0.0.1:{self.proxy.port}\n"
-                  f"interval={self.interval}\ncells-interval=2\n{self.mqtt}\n")
+                  f"interval={self.interval}\ncells-interval=2\n{self.mqtt}\n\n{self.more}")
         self.capture = self.enter(jkbtest.Capture(self.broker))
         self.published = Published(self.capture)
         self.daemon = self.daemon_class(config, bus=self.dbus, env=self.env, state_dir=self.state_dir)
