@@ -6,6 +6,7 @@
 import os
 import signal
 import time
+import unittest
 
 import jkbmatrix
 from jkbdbus import ROOT, bus_path
@@ -34,22 +35,16 @@ def unplug(rig):
 @fault("serial", "other-number", "adapter back under another number", GONE)
 def other_number(rig):
     old = os.readlink(rig.plug)
-    rig.unplug()
-    holders = []
+    if os.geteuid() != 0:
+        raise unittest.SkipTest("only root can open a terminal that the daemon has for itself")
+    holder = os.open(old, os.O_RDWR | os.O_NOCTTY)  # its number is taken for as long
     try:
-        while not os.path.exists(old) and len(holders) < 64:
-            holders.append(os.openpty())  # takes the number that is free now
+        rig.unplug()
         rig.plug_in()
-        while os.readlink(rig.plug) == old and len(holders) < 64:  # somebody else had it, and let it go
-            rig.unplug()
-            holders.append(os.openpty())
-            rig.plug_in()
         if os.readlink(rig.plug) == old:
             raise AssertionError("the number is the same")
     finally:
-        for pair in holders:
-            os.close(pair[0])
-            os.close(pair[1])
+        os.close(holder)
 
 
 @fault("serial", "eio", "port answers EIO, its link stays", GONE)
