@@ -126,7 +126,7 @@ note_alarm_edges (JkbBms *self, const JkbValues *old, const JkbValues *new, gint
   changed = (guint32) before ^ (guint32) after;
   if (old == NULL)
     changed = jkb_alarm_problems (changed);
-  for (guint bit = 0; changed >> bit != 0 && bit < JKB_N_ALARM_BITS; bit++)
+  for (guint bit = 0; bit < JKB_N_ALARM_BITS && changed >> bit != 0; bit++)
     if ((changed & (1u << bit)) != 0)
       {
         JkbAlarmEdge edge = { bit, ((guint32) after & (1u << bit)) != 0, realtime_us };

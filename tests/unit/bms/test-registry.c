@@ -319,6 +319,20 @@ test_alarm_edges (Fixture *f, gconstpointer unused)
   g_assert_cmpuint (f->alarms, ==, 2);
 }
 
+/* Firmware to come, or a frame of noise: also the last bit is one. */
+static void
+test_alarm_of_every_bit (Fixture *f, gconstpointer unused)
+{
+  JkbFrame frame;
+
+  make_known (f, 1, 3 * SECOND, SECOND);
+  frame = live_at (1, 4 * SECOND);
+  put32 (frame.data + 166, G_MAXUINT32);
+  feed (f, frame);
+  g_assert_cmpuint (f->alarms, ==, 32);
+  g_assert_cmpstr (f->last_alarm, ==, "garage_1 31 on");
+}
+
 /* Between two flushes an alarm may come and go: both are told. */
 static void
 test_alarm_within_one_flush (Fixture *f, gconstpointer unused)
@@ -549,6 +563,7 @@ main (int argc, char **argv)
   ADD ("back-only-on-sure-evidence", test_back_only_on_sure_evidence);
   ADD ("settings-do-not-bring-back", test_settings_do_not_bring_back);
   ADD ("alarm-edges", test_alarm_edges);
+  ADD ("alarm-of-every-bit", test_alarm_of_every_bit);
   ADD ("alarm-within-one-flush", test_alarm_within_one_flush);
   ADD ("alarms-at-first-sight", test_alarms_at_first_sight);
   ADD ("impossible-value-is-unknown", test_impossible_value_is_unknown);
