@@ -98,7 +98,7 @@ void jkb_history_forget (JkbHistory *self, const char *id);
 
 /* Samples that one question may read, about: more than a year of a BMS. On a slow processor it is
  * some seconds, for which commits and other questions wait. */
-#define JKB_HISTORY_MAX_SAMPLES 600000
+#define JKB_HISTORY_MAX_SAMPLES 600000u
 
 typedef struct
 {

@@ -30,13 +30,15 @@ LLVMFuzzerInitialize (int *argc, char ***argv)
   g_autoptr (GPtrArray) problems
       = g_ptr_array_new_with_free_func ((GDestroyNotify) jkb_problem_free);
   JkbDaemonOptions options = { .config_file = file };
+  g_autoptr (JkbBus) bus = NULL;
   JkbConfig *config;
 
   fuzz_write_file (file, text, strlen (text));
   config = jkb_config_load (file, TRUE, NULL, problems);
   g_assert_cmpuint (problems->len, ==, 0);
   daemon_object = jkb_daemon_new (&options, config);
-  jkb_daemon_add_bus (daemon_object, g_ptr_array_index (config->buses, 0));
+  bus = jkb_daemon_make_bus (daemon_object, g_ptr_array_index (config->buses, 0), 0, NULL);
+  jkb_daemon_add_bus (daemon_object, bus);
   mqtt = jkb_daemon_get_mqtt (daemon_object);
   mqtt->context.config = config;
   mqtt->context.registry = jkb_daemon_get_registry (daemon_object);
