@@ -15,6 +15,7 @@
 #include "core/jkb-log.h"
 
 #define READ_MAX (64 * 1024) /* bytes per pass: commands and wake-ups have their turn */
+#define CLOCK_GRAIN_US 500   /* a wall clock that is slewed moves by so much before it is followed */
 #define CROWDED_US 1000      /* nap of a recording while the main loop is behind */
 
 static guint64
@@ -67,13 +68,31 @@ wait_while_crowded (JkbReader *self)
     jkb_reader_wait (self, -1, jkb_reader_beat (self) + CROWDED_US);
 }
 
+/* Time stamps follow the order of arrival: the difference of the clocks stays what it was unless the
+ * wall clock was set, and a thread that was held up between two looks has not seen that. */
+static gint64
+wall_time_of (JkbReader *self, gint64 monotonic_us, gint64 now_us)
+{
+  if (self->clock_us != now_us)
+    {
+      gint64 before_us = g_get_monotonic_time (), wall_us = g_get_real_time ();
+      gint64 took_us = g_get_monotonic_time () - before_us, offset_us = wall_us - before_us;
+
+      if (self->clock_us == 0
+          || (took_us < CLOCK_GRAIN_US && ABS (offset_us - self->wall_offset_us) > CLOCK_GRAIN_US))
+        self->wall_offset_us = offset_us;
+      self->clock_us = now_us;
+    }
+  return monotonic_us + self->wall_offset_us;
+}
+
 static void
 hand_over (JkbReader *self, const JkbEvent *event, gint64 now_us)
 {
   JkbFrame frame;
 
   frame.monotonic_us = event->monotonic_us;
-  frame.realtime_us = g_get_real_time () - (now_us - event->monotonic_us);
+  frame.realtime_us = wall_time_of (self, event->monotonic_us, now_us);
   frame.sequence = self->sequence++;
   frame.address = (guint8) event->address;
   frame.evidence = (guint8) event->evidence;

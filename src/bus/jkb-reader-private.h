@@ -65,6 +65,8 @@ struct _JkbReader
   JkbLineWatch watch;
   JkbUrgency urgency;
   guint32 sequence;
+  gint64 clock_us;       /* monotonic: of the last look at the wall clock */
+  gint64 wall_offset_us; /* what it was ahead of the monotonic one by then */
   gboolean opened;   /* at least once */
   JkbRhythm rhythm;
   gint64 patience_us; /* end of the present wait for bytes, if nothing else ends it */

@@ -87,7 +87,12 @@ static void
 on_frame (JkbBus *bus, const JkbFrame *frame, gpointer user_data)
 {
   Fixture *f = user_data;
+  gint64 shift_us = (frame->realtime_us - frame->monotonic_us)
+                    - (f->last.realtime_us - f->last.monotonic_us);
 
+  /* Time stamps are in the order of arrival: the clocks differ by the same unless one was set. */
+  if (f->last.monotonic_us != 0)
+    g_assert_true (shift_us == 0 || ABS (shift_us) > 400);
   f->n_frames++;
   f->frames_of[frame->address]++;
   f->last = *frame;
