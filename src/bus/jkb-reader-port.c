@@ -270,6 +270,8 @@ jkb_reader_serve_port (JkbReader *self)
         return JKB_READER_REOPEN;
       jkb_reader_push_status (self, JKB_LINK_UP, self->link.status.error);
       events = jkb_reader_wait_for_bytes (self, now_us, jkb_earlier (talk_us, next_deadline (self)));
+      if (self->called) /* an order holds for the bytes that came behind it: it is taken first */
+        continue;
       if (!read_port (self, events, &errsv))
         return end_of_input (self, errsv);
     }
