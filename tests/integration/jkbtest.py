@@ -227,6 +227,17 @@ class Daemon(Process):
                     total += int(line.split()[1])
         return total
 
+    def mapped_kib(self, name):
+        """What is resident of the file of that name."""
+        total, ours = 0, False
+        with open(f"/proc/{self.pid}/smaps", encoding="utf-8") as file:
+            for line in file:
+                if re.match(r"[0-9a-f]+-[0-9a-f]+ ", line):
+                    ours = line.rstrip().endswith("/" + name)
+                elif ours and line.startswith("Rss:"):
+                    total += int(line.split()[1])
+        return total
+
     def open_files(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
