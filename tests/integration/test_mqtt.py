@@ -326,6 +326,7 @@ class Tls(Base):
     def test_missing_file(self):
         daemon = self.start_with(self.certificates(), ca_file=self.path("no-such.pem"))
         daemon.wait_for_log("ca-file")
+        daemon.wait_for_log(" starts,")  # until then SIGTERM ends a process as it always does
 
 
 if __name__ == "__main__":
