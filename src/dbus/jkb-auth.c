@@ -156,7 +156,6 @@ jkb_auth_check_async (JkbAuthPolicy policy, GDBusMethodInvocation *invocation, c
                       gpointer user_data)
 {
   g_autoptr (GTask) task = g_task_new (NULL, cancellable, callback, user_data);
-  GDBusMessage *message = g_dbus_method_invocation_get_message (invocation);
   Check *check = g_new0 (Check, 1);
 
   check->policy = policy;
@@ -165,9 +164,7 @@ jkb_auth_check_async (JkbAuthPolicy policy, GDBusMethodInvocation *invocation, c
   check->action = g_strdup (action);
   check->details = g_variant_ref_sink (details != NULL ? details
                                                        : g_variant_new ("a{ss}", NULL));
-  check->interactive = (g_dbus_message_get_flags (message)
-                        & G_DBUS_MESSAGE_FLAGS_ALLOW_INTERACTIVE_AUTHORIZATION)
-                       != 0;
+  check->interactive = jkb_caller_is_interactive (invocation);
   g_task_set_source_tag (task, jkb_auth_check_async);
   g_task_set_task_data (task, check, check_free);
   jkb_caller_find_uid_async (invocation, cancellable, on_caller_known, g_object_ref (task));

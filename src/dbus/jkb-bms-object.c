@@ -4,6 +4,7 @@
  * The object of a BMS: io.github.jkbmsd1.Bms, and Telemetry, Settings and Info from their first
  * frame on. Main thread only.
  */
+#include "dbus/jkb-caller.h"
 #include "dbus/jkb-objects.h"
 
 #include "core/jkb-error.h"
@@ -11,7 +12,6 @@
 #include "dbus/jkb-table-info.h"
 #include "dbus/jkb-table-skeleton.h"
 #include "dbus/jkb-xml-skeleton.h"
-#include "dbus/jkb-caller.h"
 #include "history/jkb-history.h"
 #include "wire/jkb-alarm.h"
 

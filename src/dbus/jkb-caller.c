@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * SPDX-FileCopyrightText: the jkbmsd contributors
  *
- * One question to the D-Bus daemon.
+ * One question to the D-Bus daemon, and what the message itself says.
  */
 #include "dbus/jkb-caller.h"
 
@@ -53,4 +53,13 @@ jkb_caller_find_uid_finish (GAsyncResult *result, guint32 *uid, GError **error)
     return TRUE;
   g_propagate_error (error, failed);
   return FALSE;
+}
+
+gboolean
+jkb_caller_is_interactive (GDBusMethodInvocation *invocation)
+{
+  GDBusMessage *message = g_dbus_method_invocation_get_message (invocation);
+
+  return (g_dbus_message_get_flags (message) & G_DBUS_MESSAGE_FLAGS_ALLOW_INTERACTIVE_AUTHORIZATION)
+         != 0;
 }

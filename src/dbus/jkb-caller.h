@@ -21,4 +21,7 @@ void jkb_caller_find_uid_async (GDBusMethodInvocation *invocation, GCancellable 
  */
 gboolean jkb_caller_find_uid_finish (GAsyncResult *result, guint32 *uid, GError **error);
 
+/* Whether the caller lets a user be asked for a password, and waits for that. */
+gboolean jkb_caller_is_interactive (GDBusMethodInvocation *invocation);
+
 G_END_DECLS

@@ -11,6 +11,7 @@
 
 #include "core/jkb-error.h"
 #include "daemon/jkb-writer.h"
+#include "dbus/jkb-caller.h"
 #include "dbus/jkb-object.h"
 #include "poll/jkb-setting.h"
 
@@ -226,15 +227,6 @@ on_applied (GObject *source, GAsyncResult *result, gpointer user_data)
   call_free (call);
 }
 
-static gboolean
-is_interactive (GDBusMethodInvocation *invocation)
-{
-  GDBusMessage *message = g_dbus_method_invocation_get_message (invocation);
-
-  return (g_dbus_message_get_flags (message) & G_DBUS_MESSAGE_FLAGS_ALLOW_INTERACTIVE_AUTHORIZATION)
-         != 0;
-}
-
 static void
 on_authorized (GObject *source, GAsyncResult *result, gpointer user_data)
 {
@@ -250,7 +242,7 @@ on_authorized (GObject *source, GAsyncResult *result, gpointer user_data)
       return;
     }
   call->writing = TRUE;
-  if (is_interactive (call->invocation))
+  if (jkb_caller_is_interactive (call->invocation))
     call->began_us = g_get_monotonic_time ();
   if (call->kind == CALL_SET)
     limit_time (call, SET_LIMIT_US);
@@ -277,7 +269,7 @@ write_settings (Call *call)
       return;
     }
   /* A user who types a password takes his time, and the limit begins behind that. */
-  if (!is_interactive (call->invocation))
+  if (!jkb_caller_is_interactive (call->invocation))
     limit_time (call, AUTH_LIMIT_US);
   jkb_auth_check_async (interface->policy, call->invocation,
                         dangerous ? JKB_ACTION_WRITE_PROTECTION : JKB_ACTION_WRITE_SETTINGS,

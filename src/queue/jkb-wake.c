@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * SPDX-FileCopyrightText: the jkbmsd contributors
  *
- * jkb_wake_add() is g_unix_fd_add() with one difference. GLib takes the fd of a source out of the poll while the
- * source is dispatched, so that a loop inside a loop does not dispatch it again, and wakes the loop
- * both times for it: two writes, a turn of the loop more and a read for each wake-up. A source that
- * may recurse is left alone. There are no loops inside loops here.
+ * jkb_wake_add() is g_unix_fd_add() with one difference. GLib takes the fd of a source out of the
+ * poll while the source is dispatched, so that a loop inside a loop does not dispatch it again, and
+ * wakes the loop both times for it: two writes, a turn of the loop more and a read for each wake-up.
+ * A source that may recurse is left alone. There are no loops inside loops here.
  */
 #include "queue/jkb-wake.h"
 
